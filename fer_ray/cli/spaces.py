@@ -1,0 +1,5 @@
+"""`fer-ray spaces`."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
