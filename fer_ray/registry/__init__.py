@@ -1,1 +1,6 @@
-"""The registry room."""
+"""The registry room: model folders, manifests, aliases, model cards."""
+
+from fer_ray.registry.manifest import Manifest
+from fer_ray.registry.store import ModelVersion, Registry
+
+__all__ = ["Manifest", "ModelVersion", "Registry"]
