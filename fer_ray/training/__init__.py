@@ -1,1 +1,1 @@
-"""The training room."""
+"""One trial: its model, its pipeline, its epochs, its checkpoints. Knows nothing of Ray."""

@@ -1,0 +1,41 @@
+"""The state of a user's callbacks: what EarlyStopping or ReduceLROnPlateau remember between epochs."""
+
+from typing import Any
+
+import numpy as np
+
+_OF_KERAS = {"_model", "params", "validation_data"}
+
+
+def callback_state(callback: Any) -> dict[str, Any]:
+    """The attributes of a callback that are plain data: numbers, text, arrays, and containers of them.
+
+    What is not plain data (functions, files, models) is made anew by the callback's `on_train_begin`.
+    """
+    return {
+        name: _plain(value)
+        for name, value in vars(callback).items()
+        if name not in _OF_KERAS and _is_plain(value)
+    }
+
+
+def restore_callback_state(callback: Any, state: dict[str, Any]) -> None:
+    """Puts the attributes back; call it after `on_train_begin`, which resets them."""
+    vars(callback).update(state)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(item) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic)
+
+
+def _plain(value: Any) -> Any:
+    """A copy, so that later epochs do not change what was saved."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item) for item in value)
+    return value.copy() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,229 @@
+"""What happens around each epoch of a trial, whatever the user's `fit` does inside."""
+
+import inspect
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from fer_ray.errors import FailedTrialError
+from fer_ray.training.callback_state import callback_state, restore_callback_state
+from fer_ray.training.checkpoint import (
+    Arrays,
+    Checkpoint,
+    CheckpointFolder,
+    set_global_random_state,
+)
+from fer_ray.training.metrics import score_predictions
+from fer_ray.training.trial import Report, TrialConfig, TrialData, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SCORES = ("accuracy", "macro_f1", "balanced_accuracy")
+
+
+class EpochLoop:
+    """Restores, times, scores, checkpoints and reports the epochs of one trial.
+
+    It watches through a callback, and wraps `model.fit` so that this callback comes after the user's own: their
+    state is then complete when a checkpoint is taken, and reset when one is restored.
+
+    Args:
+        config: The trial's.
+        data: The trial's.
+        report: Called after each epoch.
+        checkpoints: Where checkpoints go; None keeps none.
+        resumed: The checkpoint to go on from.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: TrialData,
+        *,
+        report: Report,
+        checkpoints: CheckpointFolder | None,
+        resumed: Checkpoint | None,
+    ) -> None:
+        self.config, self.data, self.report = config, data, report
+        self.checkpoints, self.resumed = checkpoints, resumed
+        self.initial_epoch = resumed.epoch if resumed else 0
+        self.best: Arrays = resumed.best if resumed else []
+        self.best_epoch = resumed.best_epoch if resumed else 0
+        self.best_value = resumed.best_value if resumed else None
+        self.epoch = self.initial_epoch
+        self.stopped = False
+        self.callback = _Observer(self)
+        self._others: Sequence[Any] = ()
+        self._epoch_started = self._last_checkpoint = time.monotonic()
+
+    def observe(self, model: Any) -> None:
+        """Wraps `model.fit`."""
+        keras_fit = model.fit
+        signature = inspect.signature(keras_fit)
+
+        def fit(*args: Any, **options: Any) -> Any:
+            if self.stopped:
+                return keras.callbacks.History()
+            bound = signature.bind(*args, **options)
+            given = bound.arguments.get("callbacks") or []
+            given = given.callbacks if isinstance(given, keras.callbacks.CallbackList) else given
+            self._others = [c for c in given if c is not self.callback]
+            bound.arguments["callbacks"] = [*self._others, self.callback]
+            bound.arguments.setdefault("verbose", 0)
+            return keras_fit(*bound.args, **bound.kwargs)
+
+        model.fit = fit
+
+    def begin(self, model: Any) -> None:
+        """Restores the checkpoint once every callback's `on_train_begin` has run."""
+        if self.resumed is None:
+            return
+        checkpoint, self.resumed = self.resumed, None
+        _assign(weights_of(model), checkpoint.model, "model")
+        # Without optimizer state the checkpoint lies between two calls of `model.fit`.
+        if checkpoint.optimizer:
+            model.optimizer.build(model.trainable_variables)
+            _assign(model.optimizer.variables, checkpoint.optimizer, "optimizer")
+            for callback, state in zip(self._others, checkpoint.callbacks, strict=True):
+                restore_callback_state(callback, state)
+        set_global_random_state(checkpoint.random_state)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Starts the clock; `epoch` counts from 0.
+
+        Raises:
+            FailedTrialError: If a resumed `fit` does not begin where it was told to.
+        """
+        if epoch != self.epoch:
+            raise FailedTrialError(
+                "fit", f"must begin at initial_epoch {self.epoch}", f"epoch {epoch}", "Pass initial_epoch on"
+            )
+        self._epoch_started = time.monotonic()
+
+    def end_epoch(self, model: Any, logs: dict[str, Any]) -> None:
+        """Scores the epoch, keeps the best weights, writes a checkpoint if one is due, and reports."""
+        self.epoch += 1
+        metrics = {name: float(value) for name, value in logs.items()}
+        metrics |= self._missing_scores(model, metrics)
+        value = self._objective(metrics)
+        if self.config.objective.better(value, self.best_value):
+            self.best, self.best_epoch, self.best_value = values_of(weights_of(model)), self.epoch, value
+        self._checkpoint_if_due(model)
+        result = {
+            **metrics,
+            "epoch": self.epoch,
+            "seconds": time.monotonic() - self._epoch_started,
+            "parameters": int(model.count_params()),
+        }
+        if self.report(result) is Verdict.STOP:
+            self.stopped = model.stop_training = True
+
+    def close(self, outcome: Any) -> None:
+        """Reports for a `fit` that called no callback but returned its score, as Keras Tuner allows.
+
+        Raises:
+            FailedTrialError: If it neither reported an epoch nor returned a number or a dict.
+        """
+        if self.epoch > self.initial_epoch:
+            return
+        if isinstance(outcome, int | float):
+            outcome = {self.config.objective.metric: outcome}
+        if not isinstance(outcome, dict):
+            raise FailedTrialError(
+                "fit", "must call the callbacks it is given, or return a number or a dict", repr(outcome)
+            )
+        metrics = {name: float(value) for name, value in outcome.items()}
+        self._objective(metrics)
+        seconds = time.monotonic() - self._epoch_started
+        self.report({**metrics, "epoch": self.config.max_epochs, "seconds": seconds})
+
+    def _objective(self, metrics: dict[str, float]) -> float:
+        metric = self.config.objective.metric
+        if metric not in metrics:
+            raise FailedTrialError(
+                "objective", f"{metric} must be reported each epoch", ", ".join(sorted(metrics))
+            )
+        return metrics[metric]
+
+    def _missing_scores(self, model: Any, metrics: dict[str, float]) -> dict[str, float]:
+        """Validation scores of a classifier that was compiled without them, by one pass over the images."""
+        missing = [name for name in _SCORES if f"val_{name}" not in metrics]
+        if not missing or not _classifies(model, self.data.classes):
+            return {}
+        images, labels = self.data.validation
+        scores = score_predictions(labels, model.predict(images, batch_size=256, verbose=0))
+        return {f"val_{name}": scores[name] for name in missing}
+
+    def _checkpoint_if_due(self, model: Any) -> None:
+        now = time.monotonic()
+        due = (
+            self.epoch in self.config.checkpoint_epochs
+            or self.epoch == self.config.max_epochs
+            or now - self._last_checkpoint > self.config.checkpoint_seconds
+        )
+        if self.checkpoints is None or not due:
+            return
+        # The last epoch of one `model.fit` of several: the next call compiles anew and starts fresh callbacks.
+        within_fit = self.epoch < (self.callback.params or {}).get("epochs", math.inf)
+        self.checkpoints.save(
+            Checkpoint(
+                epoch=self.epoch,
+                model=values_of(weights_of(model)),
+                optimizer=values_of(model.optimizer.variables) if within_fit else [],
+                callbacks=[callback_state(callback) for callback in self._others] if within_fit else [],
+                best=self.best,
+                best_epoch=self.best_epoch,
+                best_value=self.best_value,
+            )
+        )
+        self._last_checkpoint = now
+
+
+class _Observer(keras.callbacks.Callback):
+    """Hands Keras's events to the loop."""
+
+    def __init__(self, loop: EpochLoop) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.loop.begin(self.model)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.loop.begin_epoch(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.loop.end_epoch(self.model, logs or {})
+
+
+def weights_of(model: Any) -> list[Any]:
+    """The model's variables but its metrics': weights and the random state of its layers."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [variable for variable in model.variables if id(variable) not in metrics]
+
+
+def values_of(variables: list[Any]) -> Arrays:
+    """Copies of the variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[Any], values: Arrays, what: str) -> None:
+    found = [tuple(variable.shape) for variable in variables]
+    stored = [value.shape for value in values]
+    if found != stored:
+        raise FailedTrialError(
+            "checkpoint",
+            f"must fit the {what} that build made",
+            f"{len(stored)} arrays for {len(found)} variables",
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _classifies(model: Any, classes: int) -> bool:
+    shape = getattr(model, "output_shape", None)
+    return isinstance(shape, tuple) and len(shape) == 2 and shape[-1] == classes

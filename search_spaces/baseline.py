@@ -1,0 +1,146 @@
+"""Convolutional networks from scratch for small face images.
+
+The ranges are those of published recipes for FER2013: three to five blocks, filters doubling up to 512, one or
+two convolutions a block, pooling by 2 only (five poolings by 3 leave nothing of 48 pixels).
+
+Runs under fer_ray and, unchanged, under Keras Tuner:
+
+    keras_tuner.RandomSearch(BaselineHyperModel(classes=7, input_shape=(48, 48, 1)), objective="val_accuracy")
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+from keras import layers
+
+from fer_ray.training.augment import AugmentFaces
+from fer_ray.training.batches import class_weights, fit_batches
+from fer_ray.training.losses import SmoothedCrossentropy
+from fer_ray.training.metrics import classification_metrics
+from fer_ray.training.schedules import learning_rate_schedule
+
+ACTIVATIONS = ["relu", "leaky_relu", "swish"]
+
+
+class BaselineHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
+    """Blocks of convolution, normalisation, activation and pooling under a small head.
+
+    Args:
+        classes: Number of classes.
+        input_shape: (height, width, channels) of the uint8 images.
+        filters: Choices for the first block's filters; each further block has twice as many, at most 512.
+        blocks: Fewest and most blocks.
+        batch_sizes: Choices for the batch size.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        input_shape: tuple[int, int, int],
+        filters: Sequence[int] = (32, 48, 64),
+        blocks: tuple[int, int] = (3, 5),
+        batch_sizes: Sequence[int] = (32, 64, 128),
+    ) -> None:
+        super().__init__()
+        self.classes, self.input_shape = classes, tuple(input_shape)
+        self.filters, self.blocks, self.batch_sizes = list(filters), blocks, list(batch_sizes)
+
+    def build(self, hp: Any) -> Any:
+        """A compiled model from uint8 images to probabilities."""
+        images = keras.Input(self.input_shape, dtype="uint8", name="images")
+        x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32")(images)
+        x = self._augment(hp, x)
+        x = self._features(hp, x)
+        x = self._head(hp, x)
+        logits = layers.Dense(self.classes)(x)
+        probabilities = layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+        model = keras.Model(images, probabilities)
+        model.compile(
+            optimizer=self._optimizer(hp),
+            loss=SmoothedCrossentropy(hp.Float("label_smoothing", 0.0, 0.15, step=0.05)),
+            metrics=classification_metrics(self.classes),
+        )
+        return model
+
+    def fit(self, hp: Any, model: Any, x: Any, y: Any, **options: Any) -> Any:
+        """Trains with batches straight from `x` and `y`; takes what `model.fit` takes."""
+        seed = random.randrange(2**31)
+        schedule = learning_rate_schedule(
+            hp.Choice("schedule", ["cosine", "constant"]),
+            float(model.optimizer.learning_rate),
+            options.get("epochs", 1),
+        )
+        return fit_batches(
+            model,
+            x,
+            y,
+            batch_size=hp.Choice(
+                "batch_size", self.batch_sizes, default=self.batch_sizes[len(self.batch_sizes) // 2]
+            ),
+            class_weight=class_weights(y, hp.Choice("class_weight", ["none", "sqrt", "balanced"])),
+            seed=seed,
+            **{**options, "callbacks": [*(options.get("callbacks") or []), schedule]},
+        )
+
+    def _augment(self, hp: Any, x: Any) -> Any:
+        if not hp.Boolean("augment", default=True):
+            return x
+        with hp.conditional_scope("augment", [True]):
+            return AugmentFaces(
+                rotation=hp.Float("rotation", 5.0, 20.0, default=10.0),
+                shift=hp.Float("shift", 0.05, 0.2, default=0.1),
+                zoom=hp.Float("zoom", 0.05, 0.15, default=0.1),
+                brightness=hp.Float("brightness", 0.0, 0.2, default=0.1),
+                dtype="float32",
+            )(x)
+
+    def _features(self, hp: Any, x: Any) -> Any:
+        filters = hp.Choice("filters", self.filters)
+        convolutions = hp.Int("convolutions", 1, 2)
+        kernel = hp.Choice("first_kernel", [3, 5])
+        normalise = hp.Boolean("batch_norm", default=True)
+        activation = hp.Choice("activation", ACTIVATIONS)
+        dropout = hp.Float("conv_dropout", 0.0, 0.3, step=0.1)
+        decay = hp.Choice("l2", [0.0, 1e-5, 1e-4, 1e-3])
+        for block in range(hp.Int("blocks", *self.blocks)):
+            for _ in range(convolutions):
+                x = layers.Conv2D(
+                    min(filters * 2**block, 512),
+                    kernel,
+                    padding="same",
+                    use_bias=not normalise,
+                    kernel_initializer="he_normal",
+                    kernel_regularizer=keras.regularizers.L2(decay) if decay else None,
+                )(x)
+                x = layers.BatchNormalization()(x) if normalise else x
+                x = layers.Activation(activation)(x)
+                kernel = 3
+            x = layers.MaxPooling2D(2)(x)
+            x = layers.SpatialDropout2D(dropout)(x) if dropout else x
+        return x
+
+    def _head(self, hp: Any, x: Any) -> Any:
+        pooled = hp.Choice("head", ["average", "flatten"]) == "average"
+        x = layers.GlobalAveragePooling2D()(x) if pooled else layers.Flatten()(x)
+        units = hp.Int("dense_units", 0, 512, step=128, default=128)
+        if units:
+            x = layers.Dense(units, activation=hp.get("activation"))(x)
+        return layers.Dropout(hp.Float("head_dropout", 0.2, 0.6, step=0.1))(x)
+
+    def _optimizer(self, hp: Any) -> Any:
+        name = hp.Choice("optimizer", ["adam", "adamw", "sgd"])
+        with hp.conditional_scope("optimizer", ["adam", "adamw"]):
+            rate = hp.Float("learning_rate", 1e-4, 3e-3, sampling="log", default=1e-3)
+        with hp.conditional_scope("optimizer", ["adamw"]):
+            weight_decay = hp.Float("weight_decay", 1e-5, 1e-2, sampling="log", default=1e-4)
+        with hp.conditional_scope("optimizer", ["sgd"]):
+            sgd_rate = hp.Float("sgd_learning_rate", 1e-3, 1e-1, sampling="log", default=1e-2)
+            momentum = hp.Float("momentum", 0.8, 0.95, step=0.05, default=0.9)
+        if name == "adam":
+            return keras.optimizers.Adam(rate)
+        if name == "adamw":
+            return keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+        return keras.optimizers.SGD(sgd_rate, momentum=momentum, nesterov=True)
