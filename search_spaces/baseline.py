@@ -8,7 +8,6 @@ Runs under fer_ray and, unchanged, under Keras Tuner:
     keras_tuner.RandomSearch(BaselineHyperModel(classes=7, input_shape=(48, 48, 1)), objective="val_accuracy")
 """
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,16 +15,13 @@ import keras
 import keras_tuner
 from keras import layers
 
-from fer_ray.training.augment import AugmentFaces
-from fer_ray.training.batches import class_weights, fit_batches
-from fer_ray.training.losses import SmoothedCrossentropy
+from fer_ray.training import parts
 from fer_ray.training.metrics import classification_metrics
-from fer_ray.training.schedules import learning_rate_schedule
 
 ACTIVATIONS = ["relu", "leaky_relu", "swish"]
 
 
-class BaselineHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
+class BaselineHyperModel(keras_tuner.HyperModel):
     """Blocks of convolution, normalisation, activation and pooling under a small head.
 
     Args:
@@ -52,50 +48,23 @@ class BaselineHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
         """A compiled model from uint8 images to probabilities."""
         images = keras.Input(self.input_shape, dtype="uint8", name="images")
         x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32")(images)
-        x = self._augment(hp, x)
+        x = parts.augment(hp, x)
         x = self._features(hp, x)
         x = self._head(hp, x)
         logits = layers.Dense(self.classes)(x)
         probabilities = layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
         model = keras.Model(images, probabilities)
         model.compile(
-            optimizer=self._optimizer(hp),
-            loss=SmoothedCrossentropy(hp.Float("label_smoothing", 0.0, 0.15, step=0.05)),
+            optimizer=parts.optimizer(hp),
+            loss=parts.loss(hp),
             metrics=classification_metrics(self.classes),
         )
         return model
 
     def fit(self, hp: Any, model: Any, x: Any, y: Any, **options: Any) -> Any:
         """Trains with batches straight from `x` and `y`; takes what `model.fit` takes."""
-        seed = random.randrange(2**31)
-        schedule = learning_rate_schedule(
-            hp.Choice("schedule", ["cosine", "constant"]),
-            float(model.optimizer.learning_rate),
-            options.get("epochs", 1),
-        )
-        return fit_batches(
-            model,
-            x,
-            y,
-            batch_size=hp.Choice(
-                "batch_size", self.batch_sizes, default=self.batch_sizes[len(self.batch_sizes) // 2]
-            ),
-            class_weight=class_weights(y, hp.Choice("class_weight", ["none", "sqrt", "balanced"])),
-            seed=seed,
-            **{**options, "callbacks": [*(options.get("callbacks") or []), schedule]},
-        )
-
-    def _augment(self, hp: Any, x: Any) -> Any:
-        if not hp.Boolean("augment", default=True):
-            return x
-        with hp.conditional_scope("augment", [True]):
-            return AugmentFaces(
-                rotation=hp.Float("rotation", 5.0, 20.0, default=10.0),
-                shift=hp.Float("shift", 0.05, 0.2, default=0.1),
-                zoom=hp.Float("zoom", 0.05, 0.15, default=0.1),
-                brightness=hp.Float("brightness", 0.0, 0.2, default=0.1),
-                dtype="float32",
-            )(x)
+        schedule = parts.schedule(hp, float(model.optimizer.learning_rate), options.get("epochs", 1))
+        return parts.fit(hp, model, x, y, schedule=schedule, batch_sizes=self.batch_sizes, **options)
 
     def _features(self, hp: Any, x: Any) -> Any:
         filters = hp.Choice("filters", self.filters)
@@ -125,22 +94,4 @@ class BaselineHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
     def _head(self, hp: Any, x: Any) -> Any:
         pooled = hp.Choice("head", ["average", "flatten"]) == "average"
         x = layers.GlobalAveragePooling2D()(x) if pooled else layers.Flatten()(x)
-        units = hp.Int("dense_units", 0, 512, step=128, default=128)
-        if units:
-            x = layers.Dense(units, activation=hp.get("activation"))(x)
-        return layers.Dropout(hp.Float("head_dropout", 0.2, 0.6, step=0.1))(x)
-
-    def _optimizer(self, hp: Any) -> Any:
-        name = hp.Choice("optimizer", ["adam", "adamw", "sgd"])
-        with hp.conditional_scope("optimizer", ["adam", "adamw"]):
-            rate = hp.Float("learning_rate", 1e-4, 3e-3, sampling="log", default=1e-3)
-        with hp.conditional_scope("optimizer", ["adamw"]):
-            weight_decay = hp.Float("weight_decay", 1e-5, 1e-2, sampling="log", default=1e-4)
-        with hp.conditional_scope("optimizer", ["sgd"]):
-            sgd_rate = hp.Float("sgd_learning_rate", 1e-3, 1e-1, sampling="log", default=1e-2)
-            momentum = hp.Float("momentum", 0.8, 0.95, step=0.05, default=0.9)
-        if name == "adam":
-            return keras.optimizers.Adam(rate)
-        if name == "adamw":
-            return keras.optimizers.AdamW(rate, weight_decay=weight_decay)
-        return keras.optimizers.SGD(sgd_rate, momentum=momentum, nesterov=True)
+        return parts.dense_head(hp, x, hp.get("activation"))
