@@ -1,0 +1,180 @@
+"""fer2013.csv and its relatives: one row per image, with `emotion`, `pixels` and mostly `Usage`."""
+
+import csv
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from fer_ray.data.images import resize
+from fer_ray.data.labels import EMOTIONS, class_name, is_emotion, split_name
+from fer_ray.data.pixel_text import parse_pixel_text
+from fer_ray.data.sources import ImageBatch, Refusal
+from fer_ray.errors import DataError
+
+#: Some 250 rows of FER2013: their arrays fit a processor's cache, and memory stays small.
+_BLOCK_BYTES = 2 << 20
+_MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    columns: Mapping[str, pa.BinaryArray]
+    lines: list[int]
+    malformed: list[Refusal]
+    units: int
+
+
+class CsvSource:
+    """A CSV file with a column of pixels as text; its columns may come in any order, with spaces in their names.
+
+    Args:
+        path: The file.
+        size: Height and width to resize to; None keeps the file's own.
+
+    Raises:
+        DataError: If the file has no such columns, or its images are not square.
+    """
+
+    unit = "MB"
+
+    def __init__(self, path: Path, size: int | None = None) -> None:
+        self.path, self.name = path, path.name
+        self.total = max(1, path.stat().st_size // _MEGABYTE)
+        self._columns = _read_header(path)
+        self._malformed: list[tuple[int, str]] = []
+        self._side = self._find_side()
+        self._size = size or self._side
+        self.image_shape = (self._size, self._size, 1)
+
+    def chunks(self) -> Iterator[_Chunk]:
+        """Streams the file in blocks of rows."""
+        self._malformed.clear()
+        line, done_bytes, done_units, told = 2, 0, 0, 0
+        for batch in self._batches():
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            lines = self._line_numbers(line, batch.num_rows)
+            line = lines[-1] + 1 if lines else line
+            done_bytes += batch.nbytes
+            units = min(done_bytes // _MEGABYTE, self.total) - done_units
+            done_units += units
+            # The reader runs ahead, so this may hold malformed rows of later blocks; they are told once.
+            refused = [self._malformed_row(*row) for row in self._malformed[told:]]
+            told += len(refused)
+            yield _Chunk(columns, lines, refused, units)
+
+    def decode(self, chunk: _Chunk) -> ImageBatch:
+        """Parses and checks a block's rows."""
+        pixels, faults = parse_pixel_text(chunk.columns["pixels"], self._side**2)
+        rows, labels, splits, refused = [], [], [], list(chunk.malformed)
+        usage = chunk.columns.get("usage")
+        for row, line in enumerate(chunk.lines):
+            label = _label(chunk.columns["emotion"][row].as_py())
+            split = split_name(_text(usage[row].as_py())) if usage is not None else None
+            fault = faults.get(row)
+            if label is None:
+                fault = ("unknown label", repr(_text(chunk.columns["emotion"][row].as_py())))
+            elif usage is not None and split is None:
+                fault = ("unknown split", repr(_text(usage[row].as_py())))
+            if fault or label is None:
+                content = b",".join(column[row].as_py() for column in chunk.columns.values())
+                refused.append(Refusal(self._at(line), *(fault or ("", "")), content))
+            else:
+                rows.append((row, line))
+                labels.append(label)
+                splits.append(split)
+        kept = pixels[[row for row, _ in rows]].reshape(-1, self._side, self._side, 1)
+        paths = [self._at(line) for _, line in rows]
+        images = resize(kept, self._size, self._size)
+        return ImageBatch(images, labels, splits, paths, refused, chunk.units)
+
+    def report(self) -> dict[str, Any]:
+        """The file's kind and what was done to its images."""
+        resized = self._size != self._side
+        rule = f"resized from {self._side} to {self._size} pixels" if resized else "kept at their own size"
+        return {"kind": "csv", "columns": list(self._columns.values()), "images": f"grey, {rule}"}
+
+    def _at(self, line: int) -> str:
+        return f"{self.name}:{line}"
+
+    def _malformed_row(self, line: int, text: str) -> Refusal:
+        return Refusal(self._at(line), "wrong number of columns", f"not {len(self._columns)}", text.encode())
+
+    def _line_numbers(self, line: int, count: int) -> list[int]:
+        """The next `count` rows' lines in the file, malformed rows left out."""
+        malformed = [number for number, _ in self._malformed]
+        if not malformed:
+            return list(range(line, line + count))
+        lines: list[int] = []
+        while len(lines) < count:
+            at = bisect_left(malformed, line)
+            if at == len(malformed) or malformed[at] != line:
+                lines.append(line)
+            line += 1
+        return lines
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        # Without its threads the reader knows the line of a malformed row; it is not what limits the speed.
+        read = pa_csv.ReadOptions(
+            block_size=_BLOCK_BYTES, column_names=list(self._columns), skip_rows=1, use_threads=False
+        )
+        parse = pa_csv.ParseOptions(invalid_row_handler=self._skip)
+        wanted = [name for name in ("emotion", "pixels", "usage") if name in self._columns]
+        convert = pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(wanted, pa.binary()), include_columns=wanted, strings_can_be_null=False
+        )
+        try:
+            with pa_csv.open_csv(self.path, read, parse, convert) as reader:
+                yield from reader
+        except pa.ArrowInvalid as error:
+            raise DataError(str(self.path), "must be a CSV file", str(error).rstrip(".")) from error
+
+    def _skip(self, row: pa_csv.InvalidRow) -> str:
+        self._malformed.append((row.number, row.text))
+        return "skip"
+
+    def _find_side(self) -> int:
+        """The side of the square that most of the first rows' pixels make."""
+        first = next(self._batches(), None)
+        if first is None or not first.num_rows:
+            raise DataError(str(self.path), "must hold at least one row")
+        counts = Counter(len(text.split()) for text in first.column("pixels")[:100].to_pylist())
+        count = counts.most_common(1)[0][0]
+        side = isqrt(count)
+        if side < 1 or side**2 != count:
+            raise DataError(str(self.path), "pixels must make a square image", f"{count} values in a row")
+        return side
+
+
+def _read_header(path: Path) -> dict[str, str]:
+    """Maps plain column names to those of the file, in its order."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        line = file.readline(1 << 16)
+    names = next(csv.reader([line]), [])
+    columns = {name.strip().lower(): name for name in names}
+    if not {"emotion", "pixels"} <= columns.keys() or len(columns) != len(names):
+        raise DataError(
+            str(path),
+            "a CSV file of images must have a header with the columns emotion, pixels and, if it has splits, Usage",
+            repr(line.strip()[:80]),
+        )
+    return columns
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace").strip()
+
+
+def _label(value: bytes) -> str | None:
+    """The class of FER2013's code 0 to 6, or of an emotion's name."""
+    text = _text(value)
+    if text.isdecimal():
+        return EMOTIONS[int(text)] if len(text) < 4 and int(text) < len(EMOTIONS) else None
+    name = class_name(text)
+    return name if is_emotion(name) else None

@@ -1,0 +1,98 @@
+"""The data set format: split files, Parquet columns with Hugging Face's image convention, `dataset.json`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from fer_ray.errors import DataError
+
+#: Rises when a reader of the older format could misread the newer one; readers refuse newer versions.
+FORMAT_VERSION = 1
+SPLITS = ("train", "validation", "test")
+MANIFEST = "dataset.json"
+REJECTED = "rejected.parquet"
+#: Small enough that a reader can take part of a split, large enough that its overhead is nothing.
+ROWS_PER_GROUP = 1024
+
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+REJECTED_SCHEMA = pa.schema(
+    [("path", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("content", pa.binary())]
+)
+
+
+def split_schema(classes: Sequence[str]) -> pa.Schema:
+    """The Parquet schema of a split file; `datasets.load_dataset("parquet", ...)` reads it with class names."""
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": list(classes), "_type": "ClassLabel"},
+    }
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema([("image", IMAGE_TYPE), ("label", pa.int64())], metadata=metadata)
+
+
+def split_file(folder: Path, split: str) -> Path:
+    """Where a split lies in a data set."""
+    return folder / f"{split}.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What `dataset.json` holds.
+
+    Args:
+        name: Of the data set, for tables and model cards.
+        classes: In the order of the integer labels.
+        image_shape: Height, width and channels of every image.
+        counts: Images per split and class.
+        fingerprint: Hexadecimal digest over the sorted (split, class name, decoded pixels).
+        card: Texts for model cards: ``description``, ``license``, ``caveats``.
+        report: What the import found and did.
+        created: ISO 8601, UTC.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    counts: dict[str, dict[str, int]]
+    fingerprint: str
+    card: dict[str, str]
+    report: dict[str, Any]
+    created: str
+
+    def to_json(self) -> str:
+        """The text of `dataset.json`."""
+        return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, indent=2) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads `dataset.json`.
+
+    Raises:
+        DataError: If the file is missing, broken, or of a newer format version.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DataError(str(folder), f"a data set must hold a {MANIFEST}", remedy="Run `fer-ray data import`")
+    try:
+        fields = json.loads(path.read_text())
+        version = fields.pop("format_version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise DataError(
+                str(path),
+                f"the format version must be at most {FORMAT_VERSION}",
+                repr(version),
+                "Update fer_ray, or import the source again",
+            )
+        height, width, channels = fields.pop("image_shape")
+        shape = (int(height), int(width), int(channels))
+        return Manifest(classes=tuple(fields.pop("classes")), image_shape=shape, **fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            str(path), "must be a data set's description", str(error), "Import the source again"
+        ) from error
