@@ -1,0 +1,121 @@
+"""The Ray cluster that serves: a local one of this process, or one that runs already."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_ray.errors import ServingError
+from fer_ray.serving.ingress import HA_PROXY, is_loopback, prepare_environment, require_free_port
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A connection to a Ray cluster.
+
+    Attributes:
+        address: Of its head, host:port.
+        dashboard_url: Empty where it has none.
+        folder: HAProxy's private folder where this process started the cluster, else None.
+    """
+
+    address: str
+    dashboard_url: str
+    folder: Path | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process started it, and stops it."""
+        return self.folder is not None
+
+
+def token_place() -> str:
+    """Where the token of Ray's dashboard and jobs lies, in Ray's own order of precedence; no secret itself."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return "the environment variable RAY_AUTH_TOKEN"
+    return os.environ.get("RAY_AUTH_TOKEN_PATH") or str(Path.home() / ".ray" / "auth_token")
+
+
+def start_cluster(host: str, port: int) -> Cluster:
+    """Starts a local cluster with HAProxy on, for the endpoint at host:port.
+
+    Raises:
+        ServingError: If the port is taken, HAProxy is missing, or this process has a cluster already.
+    """
+    require_free_port(host, port)
+    folder = prepare_environment()
+    import ray
+
+    try:
+        context = ray.init(include_dashboard=True, log_to_driver=False, dashboard_host="127.0.0.1")
+    except Exception as error:  # Ray has no common class for what a start can meet
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ServingError("local Ray cluster", "must start", str(error).splitlines()[0]) from error
+    dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else ""
+    return Cluster(address=context.address_info["gcs_address"], dashboard_url=dashboard, folder=folder)
+
+
+def connect(address: str | None) -> Cluster:
+    """Connects to a running cluster, or takes the one this process is connected to already.
+
+    Raises:
+        ServingError: If it does not answer.
+    """
+    os.environ.setdefault(HA_PROXY, "1")
+    import ray
+
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except Exception as error:  # Ray has no common class for what a connection can meet
+            remedy = "Start one, or give the address of its head; RAY_AUTH_MODE must be as it is there"
+            raise ServingError(
+                f"Ray cluster {address}", "must answer", str(error).splitlines()[0], remedy
+            ) from error
+    context = ray.get_runtime_context()
+    return Cluster(address=context.gcs_address, dashboard_url=_dashboard_url())
+
+
+def check_cluster(host: str, cpus: int) -> None:
+    """Refuses a cluster that could not serve what is asked, before anything is deployed.
+
+    Args:
+        host: That the endpoint is to bind.
+        cpus: Cores that all replicas together reserve.
+
+    Raises:
+        ServingError: If it runs without HAProxy, has too few cores, or spans machines behind a loopback host.
+    """
+    import ray
+
+    def ha_proxy_is_on() -> bool:
+        return os.environ.get(HA_PROXY) == "1"
+
+    if not ray.get(ray.remote(num_cpus=0)(ha_proxy_is_on).remote()):
+        remedy = f"Set {HA_PROXY}=1 before `ray start` on every node"
+        raise ServingError("Ray cluster", "must run with HAProxy", f"{HA_PROXY} is not 1", remedy)
+    total = ray.cluster_resources().get("CPU", 0)
+    if total < cpus:
+        remedy = "Ask for fewer replicas or fewer cores each"
+        raise ServingError("Ray cluster", f"must have {cpus} cores for the replicas", f"{total:g}", remedy)
+    machines = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    if len(machines) > 1 and is_loopback(host):
+        remedy = "Pass --host 0.0.0.0 and let a firewall decide who reaches the ports"
+        rule = f"must be reachable from all {len(machines)} machines of the cluster"
+        raise ServingError("host", rule, host, remedy)
+
+
+def stop_cluster(cluster: Cluster) -> None:
+    """Stops a cluster that this process started, and only disconnects from another."""
+    import ray
+
+    ray.shutdown()
+    if cluster.folder is not None:
+        shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+def _dashboard_url() -> str:
+    from ray._private.worker import get_dashboard_url
+
+    found = get_dashboard_url()
+    return f"http://{found}" if found else ""
