@@ -17,6 +17,7 @@ from keras import layers
 
 from fer_ray.training import parts
 from fer_ray.training.metrics import classification_metrics
+from fer_ray.training.schedules import learning_rate_schedule
 
 ACTIVATIONS = ["relu", "leaky_relu", "swish"]
 
@@ -63,8 +64,9 @@ class BaselineHyperModel(keras_tuner.HyperModel):
 
     def fit(self, hp: Any, model: Any, x: Any, y: Any, **options: Any) -> Any:
         """Trains with batches straight from `x` and `y`; takes what `model.fit` takes."""
-        schedule = parts.schedule(hp, float(model.optimizer.learning_rate), options.get("epochs", 1))
-        return parts.fit(hp, model, x, y, schedule=schedule, batch_sizes=self.batch_sizes, **options)
+        kind = hp.Choice("schedule", ["cosine", "constant"])
+        rate = learning_rate_schedule(kind, float(model.optimizer.learning_rate), options.get("epochs", 1))
+        return parts.fit(hp, model, x, y, schedule=rate, batch_sizes=self.batch_sizes, **options)
 
     def _features(self, hp: Any, x: Any) -> Any:
         filters = hp.Choice("filters", self.filters)

@@ -75,17 +75,18 @@ class TransferHyperModel(keras_tuner.HyperModel):
             head_epochs = hp.Int("head_epochs", 1, 3)
             fine_rate = hp.Float("fine_learning_rate", 1e-5, 3e-4, sampling="log", default=1e-4)
         head_end = epochs if blocks == "0" else min(head_epochs, epochs)
+        schedule = hp.Choice("schedule", ["cosine", "constant"])
         # Drawn once for both phases, so that a trial resumed in the second draws the same.
         common = {"seed": random.randrange(2**31), "batch_sizes": self.batch_sizes, **options}
         history = None
         if start < head_end:
-            rate = parts.schedule(hp, float(model.optimizer.learning_rate), head_end)
+            rate = learning_rate_schedule(schedule, float(model.optimizer.learning_rate), head_end)
             history = parts.fit(
                 hp, model, x, y, schedule=rate, epochs=head_end, initial_epoch=start, **common
             )
         if head_end < epochs:
             self._unfreeze(hp, model, blocks, fine_rate)
-            rate = learning_rate_schedule(hp.get("schedule"), fine_rate, epochs)
+            rate = learning_rate_schedule(schedule, fine_rate, epochs)
             start = max(start, head_end)
             history = parts.fit(hp, model, x, y, schedule=rate, epochs=epochs, initial_epoch=start, **common)
         return history

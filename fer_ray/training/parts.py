@@ -1,4 +1,4 @@
-"""What the shipped spaces have in common: augmentation, head, optimizer, loss, schedule, fit.
+"""What the shipped spaces have in common: augmentation, head, optimizer, loss, fit.
 
 Each takes Keras Tuner's `HyperParameters` and asks for its hyperparameters there.
 """
@@ -13,7 +13,6 @@ from keras import layers
 from fer_ray.training.augment import AugmentFaces
 from fer_ray.training.batches import class_weights, fit_batches
 from fer_ray.training.losses import SmoothedCrossentropy
-from fer_ray.training.schedules import learning_rate_schedule
 
 
 def augment(hp: Any, x: Any) -> Any:
@@ -63,11 +62,6 @@ def optimizer(hp: Any) -> Any:
 def loss(hp: Any) -> Any:
     """Cross-entropy with label smoothing."""
     return SmoothedCrossentropy(hp.Float("label_smoothing", 0.0, 0.15, step=0.05))
-
-
-def schedule(hp: Any, peak: float, epochs: int) -> Any:
-    """A callback that moves the learning rate from `peak` over `epochs`."""
-    return learning_rate_schedule(hp.Choice("schedule", ["cosine", "constant"]), peak, epochs)
 
 
 def fit(

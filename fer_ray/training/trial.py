@@ -1,10 +1,11 @@
 """Trains one trial: builds the model, runs `HyperModel.fit`, reports each epoch, keeps checkpoints."""
 
+import copy
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from fer_ray.errors import FailedTrialError, InfeasibleModelError
 from fer_ray.objective import Objective
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.space_file import SpaceFile
+
+if TYPE_CHECKING:
+    from fer_ray.training.epochs import EpochLoop
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -83,6 +87,7 @@ def train(
     *,
     report: Report,
     checkpoints: CheckpointFolder | None = None,
+    hp: Any = None,
 ) -> None:
     """Trains a configuration until `max_epochs`, the reporter's `STOP`, or the end of its own `fit`.
 
@@ -93,52 +98,71 @@ def train(
         data: What to train on.
         report: Called after each epoch, after the epoch's checkpoint was written.
         checkpoints: Where checkpoints go; None keeps none.
+        hp: The configuration's `HyperParameters`, for callers that want to see what else `build` and `fit` ask
+            for; made from the configuration if None.
 
     Raises:
         InfeasibleModelError: If the model cannot be built.
         FailedTrialError: If `fit` raises, or the objective is not among an epoch's metrics.
     """
-    import keras
-
     from fer_ray.training.epochs import EpochLoop
 
     resumed = checkpoints.load() if checkpoints and config.resumable else None
     if resumed and resumed.epoch >= config.max_epochs:
         return
+    loop = EpochLoop(config, data, report=report, checkpoints=checkpoints, resumed=resumed)
+    run_epochs(config, data, loop, hyperparameters_of(config) if hp is None else hp)
+
+
+def run_epochs(config: TrialConfig, data: TrialData, loop: "EpochLoop", hp: Any) -> None:
+    """Builds the model and runs `fit` under a loop, in a clean and seeded Keras session.
+
+    Raises:
+        InfeasibleModelError: If the model cannot be built.
+        FailedTrialError: If `fit` raises or breaks a rule of the loop.
+    """
+    import keras
+
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     try:
-        hp, hypermodel, model = build_model(config, data)
-        loop = EpochLoop(config, data, report=report, checkpoints=checkpoints, resumed=resumed)
+        hypermodel = config.space_file.load(data.classes, data.input_shape)
+        model = build_model(hypermodel, hp)
         loop.observe(model)
-        outcome = _fit(hypermodel, hp, model, data, loop, config.max_epochs)
-        loop.close(outcome)
+        loop.close(_fit(hypermodel, hp, model, data, loop, config.max_epochs))
     finally:
         keras.config.set_dtype_policy("float32")
         keras.utils.clear_session(free_memory=False)
         gc.collect()
 
 
-def build_model(config: TrialConfig, data: TrialData) -> tuple[Any, Any, Any]:
-    """Builds the model of a configuration.
-
-    Returns:
-        The `HyperParameters`, the `HyperModel` and the compiled Keras model.
-
-    Raises:
-        InfeasibleModelError: If `build` raises.
-    """
+def hyperparameters_of(config: TrialConfig) -> Any:
+    """Keras Tuner's `HyperParameters` with the configuration's space and values."""
     import keras_tuner
 
-    hypermodel = config.space_file.load(data.classes, data.input_shape)
-    hp = keras_tuner.HyperParameters.from_config({"space": config.space["space"], "values": config.values})
+    return keras_tuner.HyperParameters.from_config(
+        {"space": copy.deepcopy(config.space["space"]), "values": dict(config.values)}
+    )
+
+
+def build_model(hypermodel: Any, hp: Any) -> Any:
+    """Builds the Keras model of a configuration.
+
+    Raises:
+        InfeasibleModelError: If `build` raises, or returns no Keras model.
+    """
+    import keras
+
     try:
-        return hp, hypermodel, hypermodel.build(hp)
+        model = hypermodel.build(hp)
     except Exception as error:
-        raise InfeasibleModelError("build", "must return a model", _one_line(error)) from error
+        raise InfeasibleModelError("build", "must return a model", one_line(error)) from error
+    if not isinstance(model, keras.Model):
+        raise InfeasibleModelError("build", "must return a Keras model", type(model).__name__)
+    return model
 
 
-def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: Any, max_epochs: int) -> Any:
+def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: "EpochLoop", max_epochs: int) -> Any:
     try:
         return hypermodel.fit(
             hp,
@@ -152,10 +176,10 @@ def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: Any, max_e
     except FailedTrialError:
         raise
     except Exception as error:
-        raise FailedTrialError("fit", "must train the model", _one_line(error)) from error
+        raise FailedTrialError("fit", "must train the model", one_line(error)) from error
 
 
-def _one_line(error: Exception) -> str:
-    """The error's type and the first lines of its text: a reason for a table, not a traceback."""
+def one_line(error: Exception) -> str:
+    """The error's type and the beginning of its text: a reason for a table, not a traceback."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}"
