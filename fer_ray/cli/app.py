@@ -15,6 +15,7 @@ app.add_typer(spaces.app, name="spaces", help="Show what a search space holds.")
 app.add_typer(sweep.app, name="sweep", help="Run, resume and read hyperparameter sweeps.")
 app.add_typer(models.app, name="models", help="List, evaluate and promote registered models.")
 app.add_typer(serve.app, name="serve", help="Put a registered model behind an endpoint.")
+app.command("predict")(serve.predict)
 
 
 def _print_version(value: bool) -> None:

@@ -1,12 +1,19 @@
 """The Ray cluster that serves: a local one of this process, or one that runs already."""
 
 import os
-import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_ray.errors import ServingError
-from fer_ray.serving.ingress import HA_PROXY, is_loopback, prepare_environment, require_free_port
+from fer_ray.serving.ingress import (
+    HA_PROXY,
+    QUIET,
+    HaProxySettings,
+    is_loopback,
+    prepare_environment,
+    require_free_port,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,17 +23,17 @@ class Cluster:
     Attributes:
         address: Of its head, host:port.
         dashboard_url: Empty where it has none.
-        folder: HAProxy's private folder where this process started the cluster, else None.
+        settings: HAProxy's where this process started the cluster, else None.
     """
 
     address: str
     dashboard_url: str
-    folder: Path | None = None
+    settings: HaProxySettings | None = None
 
     @property
     def is_own(self) -> bool:
         """Whether this process started it, and stops it."""
-        return self.folder is not None
+        return self.settings is not None
 
 
 def token_place() -> str:
@@ -43,16 +50,19 @@ def start_cluster(host: str, port: int) -> Cluster:
         ServingError: If the port is taken, HAProxy is missing, or this process has a cluster already.
     """
     require_free_port(host, port)
-    folder = prepare_environment()
+    settings = prepare_environment(host)
+    _require_token("ray" in sys.modules)
     import ray
 
     try:
-        context = ray.init(include_dashboard=True, log_to_driver=False, dashboard_host="127.0.0.1")
+        context = ray.init(
+            address="local", include_dashboard=True, dashboard_host="127.0.0.1", log_to_driver=False
+        )
     except Exception as error:  # Ray has no common class for what a start can meet
-        shutil.rmtree(folder, ignore_errors=True)
+        settings.undo()
         raise ServingError("local Ray cluster", "must start", str(error).splitlines()[0]) from error
     dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else ""
-    return Cluster(address=context.address_info["gcs_address"], dashboard_url=dashboard, folder=folder)
+    return Cluster(address=context.address_info["gcs_address"], dashboard_url=dashboard, settings=settings)
 
 
 def connect(address: str | None) -> Cluster:
@@ -62,6 +72,9 @@ def connect(address: str | None) -> Cluster:
         ServingError: If it does not answer.
     """
     os.environ.setdefault(HA_PROXY, "1")
+    os.environ.setdefault(QUIET, "0")
+    if _has_token():
+        _require_token("ray" in sys.modules)
     import ray
 
     if not ray.is_initialized():
@@ -110,8 +123,18 @@ def stop_cluster(cluster: Cluster) -> None:
     import ray
 
     ray.shutdown()
-    if cluster.folder is not None:
-        shutil.rmtree(cluster.folder, ignore_errors=True)
+    if cluster.settings is not None:
+        cluster.settings.undo()
+
+
+def _has_token() -> bool:
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(token_place()).expanduser().is_file()
+
+
+def _require_token(ray_is_imported: bool) -> None:
+    """Turns token authentication on; Ray reads the variable on import and decides for itself afterwards."""
+    if not ray_is_imported:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _dashboard_url() -> str:

@@ -1,6 +1,7 @@
 """Putting a registered model behind an endpoint, looking at it, taking it away."""
 
 import re
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -212,11 +213,9 @@ def stop(name: str | None = None, *, address: str | None = "auto") -> list[str]:
 
 
 def _cluster(address: str | None, host: str, port: int) -> Cluster:
-    import ray
-
-    if address is None and not ray.is_initialized():
-        return start_cluster(host, port)
-    return connect(address)
+    """Ray is not imported before the environment is prepared."""
+    connected = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+    return connect(address) if address or connected else start_cluster(host, port)
 
 
 def _start_serve(host: str, port: int) -> None:

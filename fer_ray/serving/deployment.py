@@ -1,7 +1,4 @@
-"""The Ray Serve deployment: a replica loads one model version and answers HTTP with it.
-
-Import it only after `fer_ray.serving.ingress.prepare_environment`, for Ray reads its variables on import.
-"""
+"""The Ray Serve deployment: a replica loads one model version and answers HTTP with it."""
 
 import asyncio
 from typing import Any
