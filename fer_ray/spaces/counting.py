@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from fer_ray.spaces.hyperparameter import Hyperparameter, Value
+from fer_ray.spaces.number import Number
 
 # What later entries need to know of a configuration so far: of each name, a value that stands for all
 # the values that the conditions cannot tell apart.
@@ -49,8 +50,10 @@ def _branches(hyperparameter: Hyperparameter, later: Sequence[Hyperparameter]) -
     }
     groups: dict[Value | None, int] = {}
     for value in tested:
+        # In a condition True means 1 too.
+        plain = int(value) if isinstance(hyperparameter, Number) and isinstance(value, bool) else value
         try:
-            groups[hyperparameter.canonical(value)] = 1
+            groups[hyperparameter.canonical(plain)] = 1
         except ValueError:
             continue  # A condition may name a value that this hyperparameter never takes.
     rest = size - len(groups)

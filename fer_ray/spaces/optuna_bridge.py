@@ -10,7 +10,7 @@ optuna-dashboard and `optuna.visualization` read as the space does. Its paramete
 - ``momentum[mirrored]``: max + min - value, under ``reverse_log`` without a step, where Keras Tuner draws that
   difference log-uniformly.
 - Where the space has a name more than once (under different conditions), the first keeps these keys and each
-  further one gets ``#`` and eight digits of a hash of its definition; so keys never change as a space grows.
+  further one is ``units#1f0c5a2b``, by a hash of its definition; so keys never change as a space grows.
 
 Hyperparameters with one value have no parameter. A searcher records the real values beside the parameters as
 the trial's user attribute `VALUES_ATTRIBUTE`.
@@ -32,7 +32,8 @@ from optuna.distributions import (
 )
 
 from fer_ray.errors import SpaceError, UnsupportedSpaceError
-from fer_ray.spaces.hyperparameter import Hyperparameter, Number, Options, Value
+from fer_ray.spaces.hyperparameter import Hyperparameter, Options, Value
+from fer_ray.spaces.number import Number
 from fer_ray.spaces.space import Space, Values
 
 #: The user attribute of an Optuna trial under which a searcher keeps the configuration's real values.
@@ -84,10 +85,9 @@ class Parameter:
     def _mirror(self, number: Any) -> Value:
         item = self.hyperparameter
         assert isinstance(item, Number)
-        inside = item.canonical(number)
-        assert isinstance(inside, (int, float))
-        mirrored = item.max_value + item.min_value - inside
-        return int(mirrored) if item.integral else item.clamp(mirrored)
+        ends = Decimal(repr(item.max_value)) + Decimal(repr(item.min_value))
+        mirrored = ends - Decimal(repr(item.canonical(number)))
+        return int(mirrored) if item.integral else item.clamp(float(mirrored))
 
 
 def parameters(space: Space) -> dict[tuple[Any, ...], Parameter]:
@@ -98,18 +98,24 @@ def parameters(space: Space) -> dict[tuple[Any, ...], Parameter]:
     """
     found: dict[tuple[Any, ...], Parameter] = {}
     taken: set[str] = set()
-    names: set[str] = set()
-    for item in space.hyperparameters:
-        repeated = item.name in names
-        names.add(item.name)
+    for item, label in zip(space.hyperparameters, labels(space).values(), strict=True):
         if item.size == 1:
             continue
         distribution, meaning = _distribution(item)
-        key = item.name if meaning == "value" else f"{item.name}[{meaning}]"
-        if repeated or key in taken:
-            key = f"{key}#{_digest(item)}"
+        key = label if meaning == "value" else f"{label}[{meaning}]"
+        key = f"{key}#{_digest(item)}" if key in taken else key
         taken.add(key)
         found[item.identity] = Parameter(key, distribution, meaning, item)
+    return found
+
+
+def labels(space: Space) -> dict[tuple[Any, ...], str]:
+    """A text for each hyperparameter, by its identity: its name, with a hash from the second of a name on."""
+    found: dict[tuple[Any, ...], str] = {}
+    names: set[str] = set()
+    for item in space.hyperparameters:
+        found[item.identity] = f"{item.name}#{_digest(item)}" if item.name in names else item.name
+        names.add(item.name)
     return found
 
 

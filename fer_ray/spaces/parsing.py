@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from fer_ray.errors import SpaceError
-from fer_ray.spaces.hyperparameter import Condition, Hyperparameter, Number, Options, Sampling, Value
+from fer_ray.spaces.hyperparameter import Condition, Hyperparameter, Options, Value
+from fer_ray.spaces.number import Number, Sampling
 
 _SAMPLINGS = ("linear", "log", "reverse_log")
 

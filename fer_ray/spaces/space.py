@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -38,7 +38,7 @@ class Space:
         found: dict[Any, Hyperparameter] = {}
         for position, entry in enumerate(entries):
             item = parse_hyperparameter(entry, f"space[{position}]")
-            _check_parents(item, {known.name for known in found.values()})
+            _check_parents(item, found.values())
             if found.setdefault(item.identity, item) != item:
                 rule = "it is defined twice under the same conditions"
                 raise SpaceError(
@@ -120,12 +120,12 @@ class Space:
             SpaceError: If a parent of a new hyperparameter is in neither.
         """
         known = {item.identity for item in self.hyperparameters}
-        names = {item.name for item in self.hyperparameters}
-        new = tuple(item for item in other.hyperparameters if item.identity not in known)
-        for item in new:
-            _check_parents(item, names)
-            names.add(item.name)
-        return Space(self.hyperparameters + new)
+        merged = self.hyperparameters
+        for item in other.hyperparameters:
+            if item.identity not in known:
+                _check_parents(item, merged)
+                merged += (item,)
+        return Space(merged)
 
     def conflicts(self, other: "Space") -> tuple[Hyperparameter, ...]:
         """Hyperparameters of `other` whose definition here is a different one and would win in `merge`."""
@@ -138,8 +138,14 @@ class Space:
         return count_configurations(self.hyperparameters)
 
 
-def _check_parents(item: Hyperparameter, names: set[str]) -> None:
+def _check_parents(item: Hyperparameter, earlier: Iterable[Hyperparameter]) -> None:
+    """Each parent must be decided before its child, so that one walk in order decides all.
+
+    Keras Tuner's ``conditional_scope`` always registers them so: the parent first, under the outer conditions.
+    """
+    earlier = tuple(earlier)
     for condition in item.conditions:
-        if condition.name not in names:
-            rule = "the parent in a condition must be registered earlier"
+        parents = (parent for parent in earlier if parent.name == condition.name)
+        if not any(set(parent.conditions) <= set(item.conditions) for parent in parents):
+            rule = "the parent in a condition must be registered earlier, under conditions that its child has too"
             raise SpaceError(f"{item.class_name} '{item.name}'", rule, repr(condition.name))
