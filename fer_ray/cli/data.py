@@ -1,7 +1,7 @@
 """`fer-ray data`: import, draw and describe data sets of faces."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,10 +10,55 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+_Channels = Literal["auto", "grey", "rgb"]
 _Out = Annotated[Path, typer.Option("--out", help="The folder to write; must not exist.")]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the data set in --out.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="fer2013.csv or its like, or a folder of class folders.")],
+    out: _Out,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the data set; the folder's by default.")
+    ] = None,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Resize to SIZE x SIZE.")] = None,
+    channels: Annotated[
+        _Channels, typer.Option("--channels", help="auto: grey unless most show colour.")
+    ] = "auto",
+    merge_classes: Annotated[
+        bool, typer.Option("--merge-classes", help="happy and joy are one class.")
+    ] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Keep training copies of evaluation images.")
+    ] = False,
+    fraction: Annotated[float, typer.Option("--fraction", help="Of the images, per split to be made.")] = 0.1,
+    seed: _Seed = 0,
+    license_: Annotated[str | None, typer.Option("--license", help="Text for model cards.")] = None,
+    overwrite: _Overwrite = False,
+    as_json: _Json = False,
+) -> None:
+    """Import images of faces as a data set."""
+    from fer_ray.cli.console import progress_bar
+    from fer_ray.data.importer import import_dataset
+    from fer_ray.data.writer import WriteOptions
+
+    options = WriteOptions(keep_duplicates=keep_duplicates, overwrite=overwrite, fraction=fraction, seed=seed)
+    with progress_bar() as progress:
+        data = import_dataset(
+            source,
+            out,
+            name=name,
+            size=size,
+            channels=channels,
+            merge_classes=merge_classes,
+            card={"license": license_} if license_ else None,
+            options=options,
+            progress=progress,
+        )
+    _show(data, as_json)
 
 
 @app.command()

@@ -14,40 +14,40 @@ from fer_ray.data.action_units import Floats
 #: Lowest and highest value of what varies from face to face.
 RANGES: dict[str, tuple[float, float]] = {
     # identity
-    "face_width": (0.54, 0.72),
-    "face_height": (0.76, 0.92),
+    "face_width": (0.66, 0.8),
+    "face_height": (0.86, 0.98),
     "jaw": (0.05, 0.35),
-    "eye_distance": (0.23, 0.31),
-    "eye_width": (0.11, 0.15),
-    "eye_height": (0.045, 0.07),
-    "eye_level": (-0.22, -0.10),
-    "brow_gap": (0.13, 0.19),
-    "brow_weight": (0.022, 0.05),
-    "nose_length": (0.26, 0.36),
+    "eye_distance": (0.27, 0.33),
+    "eye_width": (0.14, 0.18),
+    "eye_height": (0.06, 0.085),
+    "eye_level": (-0.2, -0.12),
+    "brow_gap": (0.16, 0.21),
+    "brow_weight": (0.035, 0.06),
+    "nose_length": (0.28, 0.36),
     "nose_width": (0.07, 0.12),
-    "mouth_level": (0.40, 0.50),
-    "mouth_width": (0.20, 0.29),
-    "lip_weight": (0.03, 0.06),
-    "skin": (0.38, 0.88),
-    "hair": (0.04, 0.55),
-    "hairline": (-0.66, -0.45),
+    "mouth_level": (0.42, 0.5),
+    "mouth_width": (0.25, 0.33),
+    "lip_weight": (0.04, 0.065),
+    "skin": (0.52, 0.92),
+    "hair": (0.04, 0.45),
+    "hairline": (-0.72, -0.56),
     "fringe": (-0.12, 0.12),
     # pose
-    "roll": (-0.28, 0.28),
-    "yaw": (-0.10, 0.10),
-    "pitch": (-0.06, 0.06),
-    "scale": (0.82, 1.12),
-    "shift_x": (-0.12, 0.12),
-    "shift_y": (-0.10, 0.10),
+    "roll": (-0.16, 0.16),
+    "yaw": (-0.07, 0.07),
+    "pitch": (-0.04, 0.04),
+    "scale": (0.92, 1.1),
+    "shift_x": (-0.07, 0.07),
+    "shift_y": (-0.06, 0.06),
     # light and lens
     "background": (0.05, 0.95),
-    "light_x": (-0.45, 0.45),
-    "light_y": (-0.35, 0.20),
-    "contrast": (0.55, 1.05),
+    "light_x": (-0.3, 0.3),
+    "light_y": (-0.25, 0.15),
+    "contrast": (0.7, 1.05),
     "brightness": (-0.08, 0.10),
-    "blur": (1.0, 2.2),
-    "noise": (0.005, 0.06),
-    # occlusion: present where `occluded` is below 0.3, glasses where `glasses` is below 0.15
+    "blur": (1, 1.9),
+    "noise": (0.005, 0.035),
+    # occlusion: present where `occluded` is below 0.25, glasses where `glasses` is below 0.15
     "occluded": (0.0, 1.0),
     "patch_angle": (0.0, 6.283),
     "patch_distance": (0.35, 0.85),
@@ -95,9 +95,11 @@ def _rows(size: int) -> tuple[slice, slice]:
 
 
 def _planes(m: Measures, size: int) -> tuple[_Plane, _Plane, _Plane]:
-    steps = np.linspace(1 / size - 1, 1 - 1 / size, size, dtype=np.float32)
+    steps: Floats = np.linspace(1 / size - 1, 1 - 1 / size, size, dtype=np.float32)
     right, down = steps[None, None, :] - m["shift_x"], steps[None, :, None] - m["shift_y"]
-    cos, sin = np.cos(m["roll"]) / m["scale"], np.sin(m["roll"]) / m["scale"]
+    cos: Floats = np.cos(m["roll"])
+    sin: Floats = np.sin(m["roll"])
+    right, down = right / m["scale"], down / m["scale"]
     x, y = right * cos + down * sin, down * cos - right * sin
     soft = m["blur"] * (2 / size) / m["scale"]
     # Turning the head moves the features against its outline, and foreshortens the side that is turned away.
@@ -169,7 +171,7 @@ def _draw_brows(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     along = (plane.aside - inner) / 0.30
     arch = 0.05 * (1 - (2 * along - 0.9) ** 2)
     inside, outside = np.clip(1 - along, 0, 1), np.clip(along, 0, 1)
-    lift = (0.14 * au[1] - 0.13 * au[4] - 0.03 * au[9]) * inside + (0.13 * au[2] - 0.03 * au[4]) * outside
+    lift = (0.17 * au[1] - 0.16 * au[4] - 0.04 * au[9]) * inside + (0.16 * au[2] - 0.04 * au[4]) * outside
     level = m["eye_level"] - m["brow_gap"] - arch - lift
     thickness = m["brow_weight"] * (1.15 - 0.5 * outside)
     ends = np.abs(along - 0.5) * 0.30 - 0.15
@@ -192,7 +194,7 @@ def _draw_nose(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     down = plane.y - tip
     fold = np.abs(plane.aside - m["nose_width"] - 0.05 - (0.35 + 0.25 * au[12]) * down) - 0.012
     fold = np.maximum(fold, np.abs(down - 0.1) - 0.12)
-    depth = np.maximum(np.maximum(au[9], au[12]), au[10])
+    depth: Floats = np.maximum(np.maximum(au[9], au[12]), au[10])
     _paint(image, _cover(fold, plane.soft) * (0.1 + 0.7 * depth), m["skin"] * 0.5)
 
 
@@ -205,11 +207,13 @@ def _draw_mouth(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     square = across * across
     arch = np.maximum(1 - square, -1)
     # Corners are lifted (negative y) by AU12 and pulled down by AU15 against the middle of the mouth.
-    bend = (-0.13 * au[12] + 0.11 * au[15] + 0.03 * au[20]) * np.minimum(square, 1.5)
+    bend = (-0.18 * au[12] + 0.16 * au[15] + 0.07 * au[20]) * np.minimum(square, 1.5)
     middle = m["mouth_level"] + bend + 0.03 * au[12] - 0.04 * au[15]
     up = 0.05 * au[10] + 0.025 * au[25] + 0.02 * au[26]
-    open_down = 0.035 * au[25] + 0.10 * au[26] + 0.14 * au[27] + 0.02 * au[20]
-    top, bottom = middle - up * arch - plane.y, plane.y - middle - open_down * arch
+    open_down = 0.05 * au[25] + 0.14 * au[26] + 0.16 * au[27] + 0.02 * au[20]
+    # A mouth that is stretched sideways opens as a box, not as a bow.
+    box = arch + au[20] * (np.minimum(2.5 * arch, 1) - arch)
+    top, bottom = middle - up * box - plane.y, plane.y - middle - open_down * box
     ends = (square - 1) * (0.5 * width)
     lip = m["lip_weight"] * (1 - 0.5 * au[23] - 0.25 * au[12]) * np.maximum(arch, 0.15)
     lips = np.maximum(np.maximum(top, bottom) - lip, ends)
@@ -218,12 +222,14 @@ def _draw_mouth(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     opening = _cover(gap, plane.soft)
     _paint(image, opening, 0.08)
     teeth = _cover(-top - 0.05, plane.soft) * opening * np.maximum(au[25], np.maximum(au[10], au[20]))
-    _paint(image, teeth * _cover(0.02 - (up + open_down) * arch, plane.soft), 0.85)
+    _paint(image, teeth * _cover(0.02 - (up + open_down) * box, plane.soft), 0.85)
 
 
 def _draw_patch(image: Floats, m: Measures, plane: _Plane) -> None:
     """A hand, a strand of hair, a sign: something round before part of the face."""
-    x = plane.x - m["patch_distance"] * np.cos(m["patch_angle"])
-    y = plane.y - m["patch_distance"] * np.sin(m["patch_angle"])
+    across: Floats = np.cos(m["patch_angle"])
+    along: Floats = np.sin(m["patch_angle"])
+    x, y = plane.x - m["patch_distance"] * across, plane.y - m["patch_distance"] * along
+    there: Floats = (m["occluded"] < 0.25).astype(np.float32)
     patch = _cover(np.sqrt(x * x + 0.6 * y * y) - m["patch_size"], plane.soft)
-    _paint(image, patch * (m["occluded"] < 0.3).astype(np.float32), m["patch_grey"])
+    _paint(image, patch * there, m["patch_grey"])
