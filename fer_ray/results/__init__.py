@@ -1,1 +1,10 @@
-"""The results room."""
+"""What a sweep found: the journal of its epochs, its tables in Arrow, its leaderboard, evaluations and plots.
+
+`evaluation` and `confusion_plot` import scikit-learn and matplotlib and are imported by their path.
+"""
+
+from fer_ray.results.journal import EpochJournal
+from fer_ray.results.leaderboard import leaderboard
+from fer_ray.results.tables import epochs_table, read_tables, trials_table, write_tables
+
+__all__ = ["EpochJournal", "epochs_table", "leaderboard", "read_tables", "trials_table", "write_tables"]

@@ -1,6 +1,7 @@
 """One entry of a Keras Tuner space as a value: its conditions and its domain.
 
-These classes, and `Number` beside them, are not a language for spaces, which is Keras Tuner's own; they are what its JSON says, parsed.
+These classes, and `Number` beside them, are not a language for spaces, which is Keras Tuner's own; they are
+what its JSON says, parsed.
 """
 
 from abc import ABC, abstractmethod
