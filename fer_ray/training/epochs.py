@@ -83,11 +83,11 @@ class EpochLoop:
         if self.resumed is None:
             return
         checkpoint, self.resumed = self.resumed, None
-        _assign(weights_of(model), checkpoint.model, "model")
+        assign(weights_of(model), checkpoint.model, "model")
         # Without optimizer state the checkpoint lies between two calls of `model.fit`.
         if checkpoint.optimizer:
             model.optimizer.build(model.trainable_variables)
-            _assign(model.optimizer.variables, checkpoint.optimizer, "optimizer")
+            assign(model.optimizer.variables, checkpoint.optimizer, "optimizer")
             for callback, state in zip(self._others, checkpoint.callbacks, strict=True):
                 restore_callback_state(callback, state)
         set_global_random_state(checkpoint.random_state)
@@ -211,7 +211,12 @@ def values_of(variables: list[Any]) -> Arrays:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _assign(variables: list[Any], values: Arrays, what: str) -> None:
+def assign(variables: list[Any], values: Arrays, what: str) -> None:
+    """Gives the variables their stored values.
+
+    Raises:
+        FailedTrialError: If number or shapes differ.
+    """
     found = [tuple(variable.shape) for variable in variables]
     stored = [value.shape for value in values]
     if found != stored:

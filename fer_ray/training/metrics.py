@@ -36,19 +36,16 @@ class _ConfusionMetric(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable("fer_ray")
 class MacroF1(_ConfusionMetric):
-    """F1 averaged over the classes, as `sklearn.metrics.f1_score(average="macro", zero_division=0)` over all K.
-
-    A class that neither occurs nor is predicted counts as 0 here.
-    """
+    """F1 averaged over the classes that have labels; others still take false positives."""
 
     def __init__(self, classes: int, name: str = "macro_f1", **options: Any) -> None:
         super().__init__(classes, name, **options)
 
     def result(self) -> Any:
         """The score so far, 0 to 1."""
-        hits = ops.diagonal(self.confusion)
-        counted = ops.sum(self.confusion, axis=0) + ops.sum(self.confusion, axis=1)
-        return ops.mean(ops.divide_no_nan(2 * hits, counted))
+        hits, occurs = ops.diagonal(self.confusion), ops.sum(self.confusion, axis=1)
+        scores = ops.divide_no_nan(2 * hits, ops.sum(self.confusion, axis=0) + occurs)
+        return _mean_where(scores, occurs > 0)
 
 
 @keras.saving.register_keras_serializable("fer_ray")
@@ -61,9 +58,12 @@ class BalancedAccuracy(_ConfusionMetric):
     def result(self) -> Any:
         """The score so far, 0 to 1."""
         occurs = ops.sum(self.confusion, axis=1)
-        recalls = ops.divide_no_nan(ops.diagonal(self.confusion), occurs)
-        present = ops.sum(ops.cast(occurs > 0, "float32"))
-        return ops.divide_no_nan(ops.sum(recalls), present)
+        return _mean_where(ops.divide_no_nan(ops.diagonal(self.confusion), occurs), occurs > 0)
+
+
+def _mean_where(values: Any, mask: Any) -> Any:
+    kept = ops.cast(mask, "float32")
+    return ops.divide_no_nan(ops.sum(values * kept), ops.sum(kept))
 
 
 def classification_metrics(classes: int) -> list[Any]:

@@ -21,11 +21,13 @@ class SpaceFile:
         path: A Python file that every worker can read.
         object: The `HyperModel` subclass, instance or build function in it; None where there is just one.
         arguments: For the constructor; `classes` and `input_shape` are filled in where it takes them.
+        beside: A folder whose modules the file may import, where a worker has it.
     """
 
     path: Path
     object: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    beside: Path | None = None
 
     def load(self, classes: int, input_shape: tuple[int, int, int]) -> Any:
         """Makes the hypermodel for a data set.
@@ -58,6 +60,8 @@ class SpaceFile:
         name = f"fer_ray_space_{sha256_of(self.path)[:16]}"
         if name in sys.modules:
             return sys.modules[name]
+        if self.beside is not None and str(self.beside) not in sys.path:
+            sys.path.append(str(self.beside))
         spec = importlib.util.spec_from_file_location(name, self.path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)

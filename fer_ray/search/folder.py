@@ -1,0 +1,121 @@
+"""What lies where in a sweep's folder, and the lock that keeps two processes from running one sweep."""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_ray.errors import SweepError
+from fer_ray.files import write_atomically
+from fer_ray.search.spec import SweepSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the last run of a sweep ended.
+
+    Args:
+        ended: ``max_trials``, ``time budget``, ``space exhausted``, ``interrupted`` or another reason.
+        seconds: Of searching, over all runs.
+        training_seconds: Of them inside epochs, summed over workers, over all runs.
+        workers: In the last run.
+        utilisation: Of the last run, 0 to 1.
+        model: Reference of the registered winner; None if none was registered.
+    """
+
+    ended: str
+    seconds: float
+    training_seconds: float
+    workers: int
+    utilisation: float
+    model: str | None = None
+
+
+class SweepFolder:
+    """Paths of a sweep.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec_file, self.space_file = path / "sweep.yaml", path / "space.py"
+        self.discovery_file, self.outcome_file = path / "space.json", path / "outcome.json"
+        self.checkpoints, self.tune, self.winner = path / "checkpoints", path / "tune", path / "winner"
+
+    @classmethod
+    def create(cls, spec: SweepSpec) -> "SweepFolder":
+        """Makes the folder of a new sweep, with its resolved sweep file and a copy of its space file.
+
+        Raises:
+            SweepError: If a sweep of that name is there already.
+        """
+        folder = cls(spec.path)
+        if folder.spec_file.exists():
+            remedy = f"Resume it with `fer-ray sweep resume {spec.path}`, or take another name"
+            raise SweepError(f"sweep {spec.name}", "must not exist yet", str(spec.path), remedy)
+        if not spec.space.file.is_file():
+            raise SweepError("space.file", "must be a Python file", str(spec.space.file))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(spec.space.file, folder.space_file)
+        write_atomically(folder.spec_file, spec.to_yaml())
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> "SweepFolder":
+        """The folder of a sweep that exists.
+
+        Raises:
+            SweepError: If it is none.
+        """
+        folder = cls(Path(path))
+        if not folder.spec_file.is_file():
+            raise SweepError(f"sweep {path}", "must be the folder of a sweep, with a sweep.yaml")
+        return folder
+
+    def spec(self) -> SweepSpec:
+        """The resolved sweep file, whatever the folder is called now."""
+        spec = SweepSpec.from_yaml(self.spec_file)
+        return spec.model_copy(update={"folder": self.path.parent, "name": self.path.name})
+
+    def read_outcome(self) -> Outcome | None:
+        """How the last run ended; None while the first is running, or if it was killed."""
+        return Outcome(**json.loads(self.outcome_file.read_text())) if self.outcome_file.exists() else None
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Keeps how a run ended."""
+        write_atomically(self.outcome_file, json.dumps(asdict(outcome), indent=2))
+
+    def read_discovery(self) -> dict[str, Any] | None:
+        """What was discovered of the space, if it was."""
+        if not self.discovery_file.exists():
+            return None
+        found: dict[str, Any] = json.loads(self.discovery_file.read_text())
+        return found
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the sweep for this process.
+
+        Raises:
+            SweepError: If another process runs it.
+        """
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise SweepError(f"sweep {self.path}", "is being run by another process") from error
+            yield
+
+    def is_running(self) -> bool:
+        """Whether a process holds the sweep now."""
+        try:
+            with self.locked():
+                return False
+        except SweepError:
+            return True

@@ -1,0 +1,290 @@
+"""A sweep's memory: an Optuna study, the journal of epochs, and the rungs replayed from it.
+
+The searcher and the scheduler are thin adapters over it, so that every proposal and every verdict is on disk
+before Tune acts on it. A new process that opens the same folder and study knows all that this one knew.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from fer_ray.errors import SweepError
+from fer_ray.objective import Objective
+from fer_ray.results.journal import EpochJournal
+from fer_ray.search.rungs import Decision, Rungs
+from fer_ray.search.spec import SweepSpec
+from fer_ray.spaces import Space, Values
+from fer_ray.spaces.optuna_bridge import VALUES_ATTRIBUTE, suggest
+from fer_ray.spaces.samplers import make_sampler
+
+#: Configurations that cannot be built, per trial that was asked for, before a sweep gives up on its space.
+INFEASIBLE_PER_TRIAL = 10
+_DUPLICATES_IN_A_ROW = 20
+
+
+class FailureKind(StrEnum):
+    """Why a trial has no result; kept as the study's user attribute ``failure``."""
+
+    INFEASIBLE = "infeasible"
+    TRAINING = "training"
+    DIVERGED = "diverged"
+    WORKER = "worker"
+    DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial to train: Optuna's number and the active hyperparameters."""
+
+    number: int
+    values: Values
+
+
+@dataclass
+class Progressed:
+    """What is known of a trial from its epochs."""
+
+    best: float | None = None
+    best_epoch: int = 0
+    epoch: int = 0
+    decision: Decision = Decision.CONTINUE
+
+
+def open_storage(spec: SweepSpec) -> BaseStorage:
+    """The study's storage: the sweep's own file, or what the URL names.
+
+    Raises:
+        SweepError: If the database cannot be reached.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if spec.storage is None:
+        return JournalStorage(JournalFileBackend(str(spec.path / "study.journal")))
+    try:
+        return RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
+    except Exception as error:  # SQLAlchemy's and each driver's own errors
+        text = " ".join(str(error).split())[:300]
+        raise SweepError("storage", "must be a reachable Optuna storage URL", text) from error
+
+
+def journal_path(sweep: Path) -> Path:
+    """Where a sweep keeps its epochs."""
+    return sweep / "epochs.jsonl"
+
+
+class SweepMemory:
+    """Proposes, records and closes trials.
+
+    Args:
+        spec: The sweep.
+        space: What was discovered.
+        storage: Of the study.
+
+    Raises:
+        UnsupportedSpaceError: If the sampler cannot express the space.
+    """
+
+    def __init__(self, spec: SweepSpec, space: Space, storage: BaseStorage) -> None:
+        self.spec, self.space, self.objective = spec, space, spec.goal
+        direction = StudyDirection.MAXIMIZE if self.objective.mode == "max" else StudyDirection.MINIMIZE
+        self.study = optuna.create_study(
+            storage=storage, study_name=spec.name, direction=direction, load_if_exists=True
+        )
+        done = len(self.study.get_trials(deepcopy=False))
+        # A sampler's random state is not in the storage: a resumed one must not draw what the first has drawn.
+        sampler_seed = (spec.seed + 7919 * done) % 2**31
+        self.study.sampler = make_sampler(spec.searcher.kind, space, sampler_seed, **spec.searcher.options)
+        eta = spec.scheduler.eta if spec.scheduler.kind == "asha" else None
+        self.rungs = Rungs(
+            max_epochs=spec.scheduler.max_epochs,
+            mode=self.objective.mode,
+            eta=eta,
+            grace=spec.scheduler.grace,
+        )
+        self.journal = EpochJournal(journal_path(spec.path))
+        self.deadline = time.monotonic() + spec.time_budget if spec.time_budget else None
+        self.ended: str | None = None
+        self.progressed: dict[int, Progressed] = {}
+        self._open: dict[int, optuna.Trial] = {}
+        self._keys = {space.configuration_key(values_of(trial)) for trial in self._counted()}
+        for record in self.journal.read():
+            self._decide(record["trial"], record["epoch"], record.get(self.objective.metric))
+        self._unfinished = self._reopen()
+
+    def propose(self) -> Proposal | None:
+        """The next trial: one that an earlier process left unfinished, or the sampler's choice.
+
+        Returns:
+            None once the sweep shall start no more trials; `ended` then says why.
+        """
+        if self.ended is None:
+            self.ended = self._end_reason()
+        if self.ended is not None:
+            return None
+        if self._unfinished:
+            return self._unfinished.pop(0)
+        for _ in range(_DUPLICATES_IN_A_ROW):
+            trial = self.study.ask()
+            values = suggest(self.space, trial)
+            trial.set_user_attr(VALUES_ATTRIBUTE, values)
+            key = self.space.configuration_key(values)
+            if key not in self._keys:
+                self._keys.add(key)
+                self._open[trial.number] = trial
+                return Proposal(trial.number, values)
+            self._fail(trial, FailureKind.DUPLICATE, "the same configuration was trained before")
+        self.ended = "space exhausted"
+        return None
+
+    def record_epoch(self, result: dict[str, Any]) -> Decision:
+        """Writes an epoch to the journal and decides what becomes of the trial.
+
+        Args:
+            result: `trial`, `epoch`, `seconds`, `worker` and the epoch's metrics.
+        """
+        number, epoch = result["trial"], result["epoch"]
+        self.journal.append({**result, "timestamp": datetime.now(UTC).isoformat()})
+        decision = self._decide(number, epoch, result.get(self.objective.metric))
+        rung = self.rungs.rung_of(number)
+        if rung is not None and rung.epoch == epoch:
+            self._open[number].report(rung.values[number], epoch)
+        return decision
+
+    def close(self, number: int, failed: str | None = None, kind: FailureKind = FailureKind.TRAINING) -> None:
+        """Tells the study how a trial ended: COMPLETE, PRUNED at its last rung, or FAIL with its reason."""
+        trial = self._open.pop(number)
+        seen = self.progressed.get(number, Progressed())
+        if failed is not None:
+            self._fail(trial, kind, failed)
+        elif seen.decision is Decision.DIVERGED and seen.best is None:
+            self._fail(trial, FailureKind.DIVERGED, f"{self.objective.metric} was not finite")
+        elif seen.best is None:
+            self._fail(trial, FailureKind.TRAINING, "fit reported no epoch")
+        elif seen.decision in (Decision.STOP, Decision.DIVERGED) or self._cut_short(seen):
+            self._prune(trial, seen)
+        else:
+            self._set_best(trial, seen)
+            self.study.tell(trial, seen.best)
+
+    @property
+    def running(self) -> int:
+        """Trials proposed and not yet closed."""
+        return len(self._open) - len(self._unfinished)
+
+    @property
+    def counted(self) -> int:
+        """Trials that count against `max_trials`, running ones too."""
+        return len(self._counted())
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the time budget; infinite without one."""
+        return math.inf if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
+
+    def out_of_time(self) -> bool:
+        """Whether the time budget is used up, which ends running trials too."""
+        if self.seconds_left == 0:
+            self.ended = self.ended or "time budget"
+        return self.seconds_left == 0
+
+    def _decide(self, number: int, epoch: int, value: float | None) -> Decision:
+        seen = self.progressed.setdefault(number, Progressed())
+        if value is not None and self.objective.better(value, seen.best):
+            seen.best, seen.best_epoch = value, epoch
+        finite = value is not None and math.isfinite(value)
+        seen.epoch = max(epoch, seen.epoch)
+        seen.decision = self.rungs.record(number, epoch, seen.best if finite else value)
+        return seen.decision
+
+    def _end_reason(self) -> str | None:
+        if self.seconds_left == 0:
+            return "time budget"
+        infeasible = self._infeasible()
+        if self.counted >= self.spec.max_trials and not self._unfinished:
+            return "max_trials"
+        if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
+            return f"{infeasible} configurations could not be built"
+        return None
+
+    def _counted(self) -> list[FrozenTrial]:
+        """Trials that count against `max_trials`: all but those that never trained."""
+        free = (FailureKind.INFEASIBLE, FailureKind.DUPLICATE)
+        trials = self.study.get_trials(deepcopy=False)
+        return [
+            trial
+            for trial in trials
+            if VALUES_ATTRIBUTE in trial.user_attrs and trial.user_attrs.get("failure") not in free
+        ]
+
+    def _infeasible(self) -> int:
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        return sum(trial.user_attrs.get("failure") == FailureKind.INFEASIBLE for trial in trials)
+
+    def _reopen(self) -> list[Proposal]:
+        """Trials that an earlier process left RUNNING: closed if they had ended, proposed again if not."""
+        left = []
+        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            trial = optuna.Trial(self.study, frozen._trial_id)
+            self._open[frozen.number] = trial
+            decision = self.progressed.get(frozen.number, Progressed()).decision
+            if VALUES_ATTRIBUTE not in frozen.user_attrs:
+                self.close(frozen.number, "its proposal was cut short", FailureKind.WORKER)
+            elif decision is not Decision.CONTINUE:
+                self.close(frozen.number)
+            else:
+                left.append(Proposal(frozen.number, values_of(frozen)))
+        return left
+
+    def _cut_short(self, seen: Progressed) -> bool:
+        return self.ended == "time budget" and seen.decision is not Decision.FINISHED
+
+    def _prune(self, trial: optuna.Trial, seen: Progressed) -> None:
+        rung = self.rungs.rung_of(trial.number)
+        assert seen.best is not None
+        if rung is None or seen.decision is not Decision.STOP:
+            trial.report(seen.best, seen.epoch)
+        self._set_best(trial, seen)
+        reason = f"stopped at rung {rung.epoch}" if rung and seen.decision is Decision.STOP else None
+        fallback = "diverged" if seen.decision is Decision.DIVERGED else "time budget"
+        trial.set_user_attr("reason", reason or fallback)
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def _set_best(self, trial: optuna.Trial, seen: Progressed) -> None:
+        trial.set_user_attr("best_value", seen.best)
+        trial.set_user_attr("best_epoch", seen.best_epoch)
+        trial.set_user_attr("epochs", seen.epoch)
+
+    def _fail(self, trial: optuna.Trial, kind: FailureKind, reason: str) -> None:
+        trial.set_user_attr("failure", kind.value)
+        trial.set_user_attr("reason", reason)
+        trial.set_user_attr("epochs", self.progressed.get(trial.number, Progressed()).epoch)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+
+def values_of(trial: FrozenTrial) -> Values:
+    """The real hyperparameters of a trial."""
+    return dict(trial.user_attrs.get(VALUES_ATTRIBUTE, {}))
+
+
+def best_trial(trials: list[FrozenTrial], objective: Objective) -> FrozenTrial | None:
+    """The trial with the best value among those that finished or were stopped early.
+
+    Ties go to fewer epochs, then to the lower number, as on the leaderboard.
+    """
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    having = [trial for trial in trials if trial.state in ended and "best_value" in trial.user_attrs]
+    sign = -1 if objective.mode == "max" else 1
+    return min(
+        having,
+        key=lambda trial: (sign * trial.user_attrs["best_value"], trial.user_attrs["epochs"], trial.number),
+        default=None,
+    )

@@ -1,0 +1,69 @@
+"""Rows of the trial and epoch tables, from a sweep's study and journal."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from fer_ray.results.journal import EpochJournal
+from fer_ray.results.tables import epochs_table, trials_table, write_tables
+from fer_ray.search.memory import FailureKind, journal_path, values_of
+from fer_ray.search.spec import SweepSpec
+
+
+def epoch_rows(sweep: Path) -> list[dict[str, Any]]:
+    """One row per trained epoch; of an epoch that was trained twice, the one that was decided on."""
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    for record in EpochJournal(journal_path(sweep)).read():
+        row = {**record, "timestamp": datetime.fromisoformat(record["timestamp"])}
+        rows.setdefault((row["trial"], row["epoch"]), row)
+    return list(rows.values())
+
+
+def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> None:
+    """Writes both tables into the sweep's folder."""
+    epochs = epoch_rows(sweep)
+    trials = trials_table(trial_rows(spec, storage, epochs))
+    plain = [{key: value for key, value in row.items() if key != "parameters"} for row in epochs]
+    write_tables(sweep, trials, epochs_table(plain))
+
+
+def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per trial of the study but for duplicates, which were never trained."""
+    names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
+    if spec.name not in names:
+        return []
+    study = optuna.load_study(study_name=spec.name, storage=storage)
+    by_trial: dict[int, list[dict[str, Any]]] = {}
+    for row in epochs:
+        by_trial.setdefault(row["trial"], []).append(row)
+    return [
+        _trial_row(trial, by_trial.get(trial.number, []), spec.objective.metric)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.user_attrs.get("failure") != FailureKind.DUPLICATE
+    ]
+
+
+def _trial_row(trial: FrozenTrial, epochs: list[dict[str, Any]], metric: str) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "state": trial.state.name,
+        "value": trial.user_attrs.get("best_value"),
+        "best_epoch": trial.user_attrs.get("best_epoch"),
+        "epochs": len(epochs),
+        "objective": metric,
+        "reason": trial.user_attrs.get("reason"),
+        "seconds": sum(row["seconds"] for row in epochs),
+        "parameters": next((row["parameters"] for row in epochs if "parameters" in row), None),
+        "started": _utc(trial.datetime_start),
+        "ended": _utc(trial.datetime_complete),
+        "hyperparameters": values_of(trial),
+    }
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Optuna keeps local time without saying so."""
+    return moment.astimezone(UTC) if moment else None

@@ -1,0 +1,119 @@
+"""How far a running sweep is, for people and programs that watch it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import TrialState
+from ray.tune import Callback
+
+from fer_ray.search.memory import FailureKind, SweepMemory
+
+_SECONDS_BETWEEN = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepStatus:
+    """A moment of a sweep.
+
+    Args:
+        running, finished, stopped, failed, infeasible: Trials that train now, trained to their end, were stopped
+            early, failed, or could not be built.
+        max_trials: How many the sweep will train.
+        epochs: Trained so far, by all trials, in this process.
+        best_value, best_trial: The best objective so far and the trial's number; None before the first epoch.
+        utilisation: Seconds inside training over seconds that workers were there, 0 to 1.
+        elapsed: Seconds since the first trial was asked for.
+        eta: Seconds to go, at the pace so far; None before the first trial has ended.
+    """
+
+    running: int
+    finished: int
+    stopped: int
+    failed: int
+    infeasible: int
+    max_trials: int
+    epochs: int
+    best_value: float | None
+    best_trial: int | None
+    utilisation: float
+    elapsed: float
+    eta: float | None
+
+
+#: Called with the sweep's status every half second.
+Watch = Callable[[SweepStatus], None]
+
+
+class StatusWatcher(Callback):
+    """Counts what Tune trains and tells the watcher.
+
+    Args:
+        memory: The sweep's.
+        concurrency: Workers that the sweep may use.
+        watch: Told of each status.
+    """
+
+    def __init__(self, memory: SweepMemory, concurrency: int, watch: Watch) -> None:
+        self.memory, self.concurrency, self.watch = memory, concurrency, watch
+        self.started, self._told = time.monotonic(), 0.0
+        self.closed_before = self._closed()
+        self.epochs, self.training_seconds = 0, 0.0
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Counts an epoch."""
+        row = result.get("row")
+        if row:
+            self.epochs += 1
+            self.training_seconds += row["seconds"]
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tells the watcher, twice a second."""
+        if time.monotonic() - self._told >= _SECONDS_BETWEEN:
+            self._told = time.monotonic()
+            self.watch(self.status())
+
+    def status(self) -> SweepStatus:
+        """How far the sweep is."""
+        trials = self.memory.study.get_trials(deepcopy=False)
+        failures = [t.user_attrs.get("failure") for t in trials if t.state is TrialState.FAIL]
+        infeasible = failures.count(FailureKind.INFEASIBLE)
+        duplicates = failures.count(FailureKind.DUPLICATE)
+        elapsed = time.monotonic() - self.started
+        number, value = self._best()
+        return SweepStatus(
+            running=self.memory.running,
+            finished=sum(t.state is TrialState.COMPLETE for t in trials),
+            stopped=sum(t.state is TrialState.PRUNED for t in trials),
+            failed=len(failures) - infeasible - duplicates,
+            infeasible=infeasible,
+            max_trials=self.memory.spec.max_trials,
+            epochs=self.epochs,
+            best_value=value,
+            best_trial=number,
+            utilisation=self.training_seconds / max(elapsed * self.concurrency, 1e-9),
+            elapsed=elapsed,
+            eta=self._eta(elapsed),
+        )
+
+    def _closed(self) -> int:
+        return self.memory.counted - self.memory.running
+
+    def _eta(self, elapsed: float) -> float | None:
+        closed = self._closed() - self.closed_before
+        if closed <= 0:
+            return None
+        left = self.memory.spec.max_trials - self._closed()
+        by_trials = elapsed / closed * max(left, 0)
+        return by_trials if self.memory.deadline is None else min(by_trials, self.memory.seconds_left)
+
+    def _best(self) -> tuple[int | None, float | None]:
+        """Of all trials, running ones too."""
+        number, value = None, None
+        for candidate, seen in sorted(self.memory.progressed.items()):
+            if seen.best is not None and self.memory.objective.better(seen.best, value):
+                number, value = candidate, seen.best
+        return number, value

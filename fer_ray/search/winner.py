@@ -1,0 +1,167 @@
+"""The winner's way from its checkpoint to the registry: rebuilt, evaluated once on test, exported, registered."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_ray.data import Dataset
+from fer_ray.errors import SweepError
+from fer_ray.progress import Progress
+from fer_ray.registry import Registry
+from fer_ray.search.folder import SweepFolder
+from fer_ray.search.memory import SweepMemory, best_trial, values_of
+from fer_ray.search.remote import run_in_worker
+from fer_ray.search.spec import SweepSpec
+from fer_ray.search.trainable import WorkerSetup
+from fer_ray.training.trial import Split, TrialData
+
+#: Images of the training split that int8 quantisation is calibrated on.
+_CALIBRATION_IMAGES = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner:
+    """The trial that won.
+
+    Args:
+        number: Of the trial.
+        value: Its objective.
+        epoch: Whose weights are taken, from 1.
+        values: Its hyperparameters.
+    """
+
+    number: int
+    value: float
+    epoch: int
+    values: dict[str, Any]
+
+
+def register_winner(
+    folder: SweepFolder,
+    spec: SweepSpec,
+    setup: WorkerSetup,
+    memory: SweepMemory,
+    data: Dataset,
+    reference: Any,
+    progress: Progress,
+) -> str | None:
+    """Makes a model version of the best trial.
+
+    Args:
+        folder: The sweep's.
+        spec: The sweep.
+        setup: The trials'.
+        memory: Where the best trial is looked up.
+        data: The data set; its test split is used here and nowhere else.
+        reference: Ray's, to the trials' data.
+        progress: Told of the stages.
+
+    Returns:
+        The version's reference; None if no trial has a value.
+
+    Raises:
+        FerRayError: If the model cannot be rebuilt, exported or registered.
+    """
+    best = best_trial(memory.study.get_trials(deepcopy=False), memory.objective)
+    if best is None:
+        return None
+    winner = Winner(
+        number=best.number,
+        value=best.user_attrs["best_value"],
+        epoch=best.user_attrs["best_epoch"],
+        values=values_of(best),
+    )
+    import ray
+
+    made = run_in_worker(
+        make_model_folder,
+        setup,
+        winner,
+        data.classes,
+        reference,
+        ray.put(data.load("test", progress)),
+        folder.winner.absolute(),
+        cpu=spec.resources.cpu,
+        stage="evaluating and exporting the winner",
+        progress=progress,
+    )
+    fields = made | _provenance(spec, winner, memory, data)
+    version = Registry(spec.model.registry).register(spec.model.name or spec.name, folder.winner, fields)
+    shutil.rmtree(folder.winner, ignore_errors=True)
+    return version.reference
+
+
+def _provenance(spec: SweepSpec, winner: Winner, memory: SweepMemory, data: Dataset) -> dict[str, Any]:
+    """The part of the manifest that the sweep knows."""
+    return {
+        "labels": data.classes,
+        "input_shape": data.image_shape,
+        "hyperparameters": winner.values,
+        "sweep": {
+            "name": spec.name,
+            "trial": winner.number,
+            "epoch": winner.epoch,
+            "objective": spec.objective.metric,
+            "value": winner.value,
+            "trials": memory.counted,
+            "searcher": spec.searcher.kind,
+            "scheduler": spec.scheduler.kind,
+            "seed": spec.seed,
+        },
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "card": data.card},
+    }
+
+
+def make_model_folder(
+    setup: WorkerSetup, winner: Winner, classes: tuple[str, ...], data: TrialData, test: Split, folder: Path
+) -> dict[str, Any]:
+    """Runs in a worker: fills a model folder and returns what its manifest says of it.
+
+    The model is rebuilt in float32 whatever it was trained in, and evaluated as it will be served.
+    """
+    from fer_ray.training.threads import limit_threads
+
+    limit_threads(setup.threads)
+    from fer_ray.export.twin import export_twin
+    from fer_ray.results.confusion_plot import save_confusion_plot
+    from fer_ray.results.evaluation import PROTOCOLS, evaluate
+    from fer_ray.training.rebuild import rebuild_model
+
+    checkpoint = setup.checkpoint_folder(winner.number).load()
+    if checkpoint is None or not checkpoint.best:
+        raise SweepError(f"trial {winner.number}", "must have a checkpoint", str(setup.checkpoints))
+    model = rebuild_model(setup.trial_config(winner.number, winner.values), data, checkpoint.best)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.save_weights(folder / "model.weights.h5")
+    shutil.copyfile(setup.space_file.path, folder / "space.py")
+    (folder / "hyperparameters.json").write_text(json.dumps(winner.values, indent=2))
+    evaluations = {
+        split: evaluate(labels, model.predict(images, batch_size=256, verbose=0), classes)
+        for split, (images, labels) in {"validation": data.validation, "test": test}.items()
+    }
+    save_confusion_plot(evaluations["test"], folder / "confusion_matrix.png", title="Test split")
+    images, labels = data.validation
+    twin = export_twin(
+        model,
+        folder,
+        calibration_images=data.train[0][:_CALIBRATION_IMAGES],
+        validation_images=images,
+        validation_labels=labels,
+        threads=setup.threads,
+    )
+    return {
+        "engines": {**twin.engines, "keras": "model.weights.h5"},
+        "default_engine": twin.default_engine,
+        "parity": twin.to_dict(),
+        "space": {
+            "file": "space.py",
+            "object": setup.space_file.object or type(model).__name__,
+            "arguments": setup.space_file.arguments,
+        },
+        "metrics": {
+            split: found.to_dict() | {"protocol": PROTOCOLS[split]} for split, found in evaluations.items()
+        },
+    }
