@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fer_ray import __version__
-from fer_ray.cli import data, models, serve, spaces, sweep
+from fer_ray.cli import data, demo, models, serve, spaces, sweep
 from fer_ray.errors import FerRayError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -16,6 +16,7 @@ app.add_typer(sweep.app, name="sweep", help="Run, resume and read hyperparameter
 app.add_typer(models.app, name="models", help="List, evaluate and promote registered models.")
 app.add_typer(serve.app, name="serve", help="Put a registered model behind an endpoint.")
 app.command("predict")(serve.predict)
+app.command("demo")(demo.demo)
 
 
 def _print_version(value: bool) -> None:
@@ -33,11 +34,16 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command; a `FerRayError` is one line on stderr and exit code 1."""
+    """Runs the command; an error is one line on stderr and exit code 1, a traceback only with `--debug`."""
     try:
         app()
-    except FerRayError as error:
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
         if "--debug" in sys.argv:
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        known = isinstance(error, FerRayError)
+        text = str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)"
+        print(f"Error: {text}", file=sys.stderr)
         sys.exit(1)

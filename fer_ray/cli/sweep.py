@@ -1,5 +1,182 @@
-"""`fer-ray sweep`."""
+"""`fer-ray sweep`: run, resume and read hyperparameter sweeps."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from fer_ray.search import SweepResult
+
 app = typer.Typer(no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train.")]
+_Budget = Annotated[str | None, typer.Option(help="Such as 90m or 2h; no trial starts after it.")]
+_Concurrency = Annotated[int | None, typer.Option(min=1, help="Trials at a time.")]
+_Address = Annotated[
+    str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; a local one if absent.")
+]
+
+
+@app.command()
+def init(
+    out: Annotated[Path, typer.Argument(help="The sweep file to write.")],
+    data: Annotated[Path, typer.Option(help="A data set made by `fer-ray data`.")],
+    space: Annotated[Path, typer.Option(help="A Keras Tuner file.")] = Path("search_spaces/baseline.py"),
+    name: Annotated[str | None, typer.Option(help="Of the sweep; the file's name if absent.")] = None,
+) -> None:
+    """Write a sweep file with every key and its default, to be edited."""
+    from fer_ray.cli.console import stdout
+    from fer_ray.errors import ConfigError
+    from fer_ray.files import write_atomically
+    from fer_ray.search.spec import SweepSpec
+
+    if out.exists():
+        raise ConfigError(str(out), "must not exist yet", remedy="Name another file")
+    content = {"name": name or out.stem, "data": str(data), "space": {"file": str(space)}}
+    write_atomically(out, SweepSpec.parse(content).to_yaml())
+    stdout.print(f"Wrote {out}. Run it with: fer-ray sweep run {out}", highlight=False)
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A sweep file.")],
+    name: Annotated[str | None, typer.Option(help="Of the sweep, and of its folder.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data set.")] = None,
+    max_trials: _Trials = None,
+    time_budget: _Budget = None,
+    concurrency: _Concurrency = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    address: _Address = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key, such as scheduler.eta=4; may be repeated.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Run a sweep; Ctrl-C stops it cleanly and `sweep resume` goes on."""
+    from fer_ray.cli.watching import watched
+    from fer_ray.search import SweepSpec
+    from fer_ray.search import run as run_sweep
+
+    flags = {
+        "name": name,
+        "data": str(data) if data else None,
+        "max_trials": max_trials,
+        "time_budget": time_budget,
+        "concurrency": concurrency,
+        "seed": seed,
+        "address": address,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    spec = SweepSpec.from_yaml(file, {**given, **_parse_overrides(override or [])})
+    with watched(spec.name) as (watch, progress):
+        result = run_sweep(spec, watch=watch, progress=progress)
+    _show(result, as_json)
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(help="The sweep's folder.")],
+    max_trials: _Trials = None,
+    time_budget: _Budget = None,
+    concurrency: _Concurrency = None,
+    address: _Address = None,
+    as_json: _Json = False,
+) -> None:
+    """Go on with a sweep that was stopped, killed, or shall train more trials."""
+    from fer_ray.cli.watching import watched
+    from fer_ray.search import resume as resume_sweep
+
+    with watched(folder.name) as (watch, progress):
+        result = resume_sweep(
+            folder,
+            max_trials=max_trials,
+            time_budget=time_budget,
+            concurrency=concurrency,
+            address=address,
+            watch=watch,
+            progress=progress,
+        )
+    _show(result, as_json)
+
+
+@app.command("list")
+def list_(
+    folder: Annotated[Path, typer.Option(help="Where sweeps lie.")] = Path("sweeps"), as_json: _Json = False
+) -> None:
+    """List the sweeps of a folder."""
+    from fer_ray.cli.console import print_json, print_table
+    from fer_ray.search import list_sweeps
+
+    rows = list_sweeps(folder)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Sweeps", rows, ["name", "state", "trials", "objective", "best", "model"])
+
+
+@app.command()
+def results(
+    folder: Annotated[Path, typer.Argument(help="The sweep's folder.")],
+    top: Annotated[int, typer.Option(min=1, help="Rows of the leaderboard.")] = 10,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Copy the trial and epoch tables to this folder.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Show the leaderboard of a sweep, finished or not."""
+    from fer_ray.cli.console import stdout
+    from fer_ray.results.tables import write_tables
+    from fer_ray.search import load_result
+
+    result = load_result(folder)
+    if parquet is not None:
+        write_tables(parquet, result.trials, result.epochs)
+        stdout.print(f"Wrote {parquet}/trials.parquet and {parquet}/epochs.parquet", highlight=False)
+    _show(result, as_json, top)
+
+
+def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` with the value in YAML."""
+    import yaml
+
+    from fer_ray.errors import ConfigError
+
+    found = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator:
+            raise ConfigError("--set", "must read key=value", pair)
+        found[key] = yaml.safe_load(text)
+    return found
+
+
+def _show(result: "SweepResult", as_json: bool, top: int = 10) -> None:
+    from fer_ray.cli.console import print_json, stdout
+    from fer_ray.cli.leaderboard import print_leaderboard
+
+    if as_json:
+        outcome = vars(result.outcome) if result.outcome else None
+        print_json({"name": result.spec.name, "outcome": outcome, "leaderboard": result.leaderboard(top)})
+        return
+    print_leaderboard(result, top)
+    failed = [row for row in result.trials.to_pylist() if row["state"] == "FAIL"]
+    for row in failed:
+        stdout.print(f"trial {row['trial']} failed: {row['reason']}", highlight=False, markup=False)
+    if result.outcome:
+        ended = result.outcome
+        stdout.print(
+            f"Ended by {ended.ended} after {ended.seconds:.0f} s of searching; workers were inside training "
+            f"{ended.utilisation:.0%} of the time.",
+            highlight=False,
+        )
+        if ended.model:
+            stdout.print(
+                f"Winner registered as {ended.model} in {result.spec.model.registry}", highlight=False
+            )
+        if ended.ended == "interrupted":
+            stdout.print(f"Go on with: fer-ray sweep resume {result.path}", highlight=False)
+    stdout.print(f"Tables: {result.path}/trials.parquet, {result.path}/epochs.parquet", highlight=False)
+    storage = result.spec.storage or result.path / "study.journal"
+    stdout.print(f"Study:  optuna-dashboard {storage}", highlight=False)

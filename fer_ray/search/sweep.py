@@ -89,7 +89,7 @@ def resume(
     path: str | Path,
     *,
     max_trials: int | None = None,
-    time_budget: float | None = None,
+    time_budget: float | str | None = None,
     concurrency: int | None = None,
     address: str | None = None,
     watch: Watch | None = None,
@@ -102,7 +102,7 @@ def resume(
     Args:
         path: The sweep's folder.
         max_trials: A new total; it may only grow.
-        time_budget: Seconds for this run; as in the sweep file if None.
+        time_budget: Seconds, or text such as 90m, for this run; as in the sweep file if None.
         concurrency: Trials at a time; as in the sweep file if None.
         address: Of the Ray cluster; as in the sweep file if None.
         watch: As in `run`.
@@ -110,6 +110,7 @@ def resume(
 
     Raises:
         SweepError: If `path` is no sweep, another process runs it, or `max_trials` shrinks.
+        ConfigError: If a new value is impossible.
     """
     folder = SweepFolder.open(path)
     spec = folder.spec()
@@ -121,7 +122,8 @@ def resume(
         "concurrency": concurrency,
         "address": address,
     }
-    spec = spec.model_copy(update={key: value for key, value in asked.items() if value is not None})
+    changes = {key: value for key, value in asked.items() if value is not None}
+    spec = SweepSpec.parse({**spec.model_dump(mode="json"), **changes}, f"sweep {path}")
     data = open_dataset(spec.data)
     with folder.locked():
         write_atomically(folder.spec_file, spec.to_yaml())

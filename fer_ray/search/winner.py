@@ -17,9 +17,6 @@ from fer_ray.search.spec import SweepSpec
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.training.trial import Split, TrialData
 
-#: Images of the training split that int8 quantisation is calibrated on.
-_CALIBRATION_IMAGES = 512
-
 
 @dataclass(frozen=True, kw_only=True)
 class Winner:
@@ -144,21 +141,20 @@ def make_model_folder(
     }
     save_confusion_plot(evaluations["test"], folder / "confusion_matrix.png", title="Test split")
     images, labels = data.validation
-    twin = export_twin(
+    exported = export_twin(
         model,
         folder,
-        calibration_images=data.train[0][:_CALIBRATION_IMAGES],
+        calibration_images=data.train[0],
         validation_images=images,
         validation_labels=labels,
         threads=setup.threads,
-    )
+    ).manifest_fields()
     return {
-        "engines": {**twin.engines, "keras": "model.weights.h5"},
-        "default_engine": twin.default_engine,
-        "parity": twin.to_dict(),
+        **exported,
+        "engines": {**exported["engines"], "keras": "model.weights.h5"},
         "space": {
             "file": "space.py",
-            "object": setup.space_file.object or type(model).__name__,
+            "object": setup.space_file.object_name(),
             "arguments": setup.space_file.arguments,
         },
         "metrics": {

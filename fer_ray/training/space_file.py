@@ -51,6 +51,14 @@ class SpaceFile:
             return found
         return _from_function(found)
 
+    def object_name(self) -> str:
+        """The name of the object that `load` takes.
+
+        Raises:
+            SpaceError: As `load`.
+        """
+        return self._find(self._import())[0]
+
     def _import(self) -> ModuleType:
         if not self.path.is_file():
             raise SpaceError(
