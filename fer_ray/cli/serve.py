@@ -71,10 +71,8 @@ def status(address: _Address = "auto", as_json: _Json = False) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        shown = [
-            {**row, "replicas": ", ".join(f"{n} {s}" for s, n in row["replicas"].items())} for row in rows
-        ]
-        print_table("Endpoints", shown, ["application", "status", "model", "url", "replicas", "message"])
+        for row in rows:
+            print_table(row["application"], [{"what": key, "value": row[key]} for key in row if row[key]])
     else:
         stdout.print("Nothing of fer-ray is served on this cluster.")
 

@@ -104,8 +104,8 @@ def _ask(client: httpx.Client, batch: Sequence[tuple[Path, bytes]], url: str) ->
         remedy = "Check the address; `fer-ray serve status` lists the endpoints of a cluster"
         raise ServingError(f"endpoint {url}", "must be reachable", reason, remedy) from error
     if answer.is_error:
-        subject = str(batch[0][0]) if len(batch) == 1 else f"endpoint {url}"
-        raise ServingError(subject, "the endpoint must accept it", _refusal(answer, batch))
+        subject = str(batch[0][0]) if len(batch) == 1 else f"{len(batch)} files"
+        raise ServingError(subject, f"must be accepted by {url}", _refusal(answer, batch))
     body: dict[str, Any] = _json(answer, url)
     return body
 

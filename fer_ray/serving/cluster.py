@@ -1,8 +1,11 @@
 """The Ray cluster that serves: a local one of this process, or one that runs already."""
 
+import logging
 import os
+import socket
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from fer_ray.errors import ServingError
@@ -56,11 +59,16 @@ def start_cluster(host: str, port: int) -> Cluster:
 
     try:
         context = ray.init(
-            address="local", include_dashboard=True, dashboard_host="127.0.0.1", log_to_driver=False
+            address="local",
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.WARNING,
         )
     except Exception as error:  # Ray has no common class for what a start can meet
         settings.undo()
         raise ServingError("local Ray cluster", "must start", str(error).splitlines()[0]) from error
+    _quiet_serve()
     dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else ""
     return Cluster(address=context.address_info["gcs_address"], dashboard_url=dashboard, settings=settings)
 
@@ -78,15 +86,29 @@ def connect(address: str | None) -> Cluster:
     import ray
 
     if not ray.is_initialized():
+        _require_listener(address)
         try:
-            ray.init(address=address, log_to_driver=False)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         except Exception as error:  # Ray has no common class for what a connection can meet
             remedy = "Start one, or give the address of its head; RAY_AUTH_MODE must be as it is there"
             raise ServingError(
                 f"Ray cluster {address}", "must answer", str(error).splitlines()[0], remedy
             ) from error
+    _quiet_serve()
     context = ray.get_runtime_context()
     return Cluster(address=context.gcs_address, dashboard_url=_dashboard_url())
+
+
+def _require_listener(address: str | None) -> None:
+    """Ray itself tries a wrong address for many minutes; a second is enough to see that nobody listens."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError as error:
+        remedy = "Start the cluster, or give the address of its head"
+        raise ServingError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
 
 
 def check_cluster(host: str, cpus: int) -> None:
@@ -125,6 +147,12 @@ def stop_cluster(cluster: Cluster) -> None:
     ray.shutdown()
     if cluster.settings is not None:
         cluster.settings.undo()
+
+
+def _quiet_serve() -> None:
+    """Importing Serve sets its logger up; its files keep the lines that a terminal does not need."""
+    import_module("ray.serve")
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
 
 def _has_token() -> bool:
