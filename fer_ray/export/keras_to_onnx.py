@@ -54,12 +54,11 @@ def export_onnx(model: "keras.Model", path: str | Path) -> Path:
 
 def _image_shape(model: "keras.Model") -> tuple[int, int, int]:
     where = f"model {model.name!r}"
-    if not model.built:
-        raise ExportError(where, "must be built", "", "Call it once on an image")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        received = f"{len(model.inputs)} inputs, {len(model.outputs)} outputs"
-        raise ExportError(where, "must have one input and one output", received)
-    shape, output = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
+    inputs, outputs = (list(getattr(model, part, None) or []) for part in ("inputs", "outputs"))
+    if len(inputs) != 1 or len(outputs) != 1:
+        received = f"{len(inputs)} inputs, {len(outputs)} outputs"
+        raise ExportError(where, "must be a functional model of one input and one output", received)
+    shape, output = tuple(inputs[0].shape), tuple(outputs[0].shape)
     if len(shape) != 4 or len(output) != 2 or None in [*shape[1:], output[1]]:
         raise ExportError(where, "must map (N, H, W, C) to (N, K), only N open", f"{shape} to {output}")
     return shape[1], shape[2], shape[3]
@@ -82,11 +81,12 @@ def _all_layers(layer: Any) -> Iterator[Any]:
 def _convert(model: "keras.Model", shape: tuple[int, int, int], path: Path) -> None:
     import keras
 
-    # Keras exports only what was called once.
-    model(np.zeros((1, *shape), np.uint8), training=False)
-    signature = [keras.InputSpec(dtype="uint8", shape=(None, *shape), name=INPUT)]
+    images = keras.Input(shape, dtype="uint8", name=INPUT)
+    # Keras traces without `training`, and a nested model's batch normalisation then comes out in training mode.
+    inference = keras.Model(images, model(images, training=False))
+    inference(np.zeros((1, *shape), np.uint8))  # Keras exports only what was called once
     with _quiet():
-        model.export(str(path), format="onnx", verbose=False, input_signature=signature)
+        inference.export(str(path), format="onnx", verbose=False)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from fer_ray.errors import ExportError
+from fer_ray.progress import Progress, no_progress
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
@@ -66,6 +67,23 @@ class OnnxModel:
         except Exception as error:  # the runtime has no common error class of its own
             raise ExportError(str(self.path), "ONNX Runtime must be able to run it", str(error)) from error
         return answer
+
+
+def predict_all(
+    model: OnnxModel,
+    images: Pixels,
+    *,
+    batch_size: int = 64,
+    progress: Progress = no_progress,
+    stage: str = "predicting (images)",
+) -> Probabilities:
+    """Answers for any number of images, in batches; as `OnnxModel.predict`, also for no images at all."""
+    answers = np.empty((len(images), model.classes), np.float32)
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        answers[start : start + len(batch)] = model.predict(batch)
+        progress(stage, start + len(batch), len(images))
+    return answers
 
 
 def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
