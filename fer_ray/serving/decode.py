@@ -1,7 +1,8 @@
 """Bytes of one image to the pixels that the model takes.
 
 Read are JPEG, PNG, WebP, BMP and GIF. Of an animated image the first frame counts. EXIF rotation is applied,
-transparency is laid over white, 16 bits per channel become 8. A truncated image is refused, not guessed.
+transparency is laid over white, 16 bits per channel become 8. A truncated image is refused, not guessed. The
+importer's own `fit_image` brings the image to the model's size, so that training and serving see the same pixels.
 """
 
 import io
@@ -9,6 +10,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
+from fer_ray.data.image_files import Target, fit_image
 from fer_ray.errors import DataError
 from fer_ray.pixels import Box, Pixels, crop_face
 from fer_ray.serving.http_errors import bad_request, too_large, unsupported
@@ -56,16 +58,7 @@ def decode_image(
     upright = _load(image)
     if box is not None:
         upright = _crop(upright, box)
-    return fit_pixels(upright, input_shape), count
-
-
-def fit_pixels(image: Image.Image, input_shape: tuple[int, int, int]) -> Pixels:
-    """Brings a decoded image to the model's size and channels; uint8, shape `input_shape`."""
-    height, width, channels = input_shape
-    coloured = _opaque(_eight_bits(image)).convert("L" if channels == 1 else "RGB")
-    if coloured.size != (width, height):
-        coloured = coloured.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(coloured, dtype=np.uint8).reshape(input_shape)
+    return fit_image(upright, Target(*input_shape)), count
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -94,21 +87,21 @@ def _unreadable(data: bytes) -> Exception:
 
 
 def _load(image: Image.Image) -> Image.Image:
-    """Decodes the pixels of the first frame and turns them upright."""
+    """Decodes the pixels of the first frame, upright, opaque, eight bits per channel."""
     try:
         image.load()
-        return ImageOps.exif_transpose(image)
+        return _opaque(_eight_bits(ImageOps.exif_transpose(image)))
     except Exception as error:
         message = f"The {image.format} image is truncated or damaged and cannot be decoded."
         raise bad_request("broken_image", message) from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey images of 16 bits per pixel (modes I and I;16) keep their upper eight."""
+    """Grey images of 16 bits per pixel (modes I and I;16), scaled as the importer scales them."""
     if not image.mode.startswith("I"):
         return image
     values = np.asarray(image).astype(np.int64).clip(0, 65535)
-    return Image.fromarray((values >> 8).astype(np.uint8))
+    return Image.fromarray((values // 257).astype(np.uint8))
 
 
 def _opaque(image: Image.Image) -> Image.Image:
@@ -120,9 +113,8 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _crop(image: Image.Image, box: Box) -> Image.Image:
-    plain = _opaque(_eight_bits(image)).convert("RGB")
     try:
-        return Image.fromarray(crop_face(np.asarray(plain), box))
+        return Image.fromarray(crop_face(np.asarray(image.convert("RGB")), box))
     except DataError as error:
         size = f"{image.width}x{image.height}"
         raise bad_request("bad_box", f"The box {list(box)} has no area inside the {size} image.") from error

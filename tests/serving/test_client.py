@@ -125,7 +125,7 @@ def test_an_endpoint_that_is_not_there(face: Path, url: str, monkeypatch: pytest
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ServingError, match="nothing.png"):
+    with pytest.raises(ServingError, match=r"nothing\.png"):
         predict_files([tmp_path / "nothing.png"], "http://127.0.0.1:9")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_ray.data.image_files import Target, fit_image, open_image
 from fer_ray.serving.decode import decode_image
 from fer_ray.serving.http_errors import RequestError
 
@@ -64,7 +65,7 @@ def test_a_transparent_palette_colour_is_laid_over_white() -> None:
 
 def test_sixteen_bits_become_eight() -> None:
     values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
-    assert np.array_equal(decode(encode(Image.fromarray(values)))[..., 0], values >> 8)
+    assert np.array_equal(decode(encode(Image.fromarray(values)))[..., 0], values // 257)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -147,3 +148,16 @@ def test_a_box_outside_the_image_is_refused() -> None:
     with pytest.raises(RequestError) as error:
         decode(encode(Image.new("L", (20, 20))), box=(30, 0, 40, 10))
     assert error.value.status == 400 and "20x20" in error.value.message
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_pixels_are_those_that_the_importer_makes(shape: tuple[int, int, int], kind: str) -> None:
+    noise = np.random.default_rng(4).integers(0, 256, (37, 61, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), kind)
+    assert np.array_equal(decode(data, shape), fit_image(open_image(data), Target(*shape)))
+
+
+def test_sixteen_bits_with_a_transparent_level_are_read() -> None:
+    values = np.full((8, 8), 65535, np.uint16)
+    assert (decode(encode(Image.fromarray(values), "PNG", transparency=5)) == 255).all()
