@@ -33,7 +33,7 @@ _PROTOTYPES: dict[str, dict[int, float]] = {
 }
 #: Weakest and strongest intensity of a unit that is present (FACS writes A to E), and the largest of one that
 #: is not: no face is ever quite still.
-_PRESENT = (0.55, 1.0)
+_PRESENT = (0.5, 1.0)
 _ABSENT = 0.1
 
 

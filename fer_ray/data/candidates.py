@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from fer_ray.data.duplicates import Integers
 from fer_ray.data.images import encode_png, pixel_digest
-from fer_ray.data.schema import IMAGE_TYPE, REJECTED_SCHEMA, SPLITS
+from fer_ray.data.schema import COMPRESSION, IMAGE_TYPE, REJECTED_SCHEMA, SPLITS
 from fer_ray.data.sources import ImageBatch, Refusal, Source
 from fer_ray.data.splits import UNKNOWN
 from fer_ray.progress import Progress
@@ -32,7 +32,7 @@ class RejectedFile:
     """`rejected.parquet`, written as images are refused; counts the reasons."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, REJECTED_SCHEMA)
+        self._writer = pq.ParquetWriter(path, REJECTED_SCHEMA, use_dictionary=False, **COMPRESSION)
         self.counts: dict[str, int] = {}
 
     def add(self, refused: Iterable[Refusal]) -> None:

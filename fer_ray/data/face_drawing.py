@@ -14,40 +14,40 @@ from fer_ray.data.action_units import Floats
 #: Lowest and highest value of what varies from face to face.
 RANGES: dict[str, tuple[float, float]] = {
     # identity
-    "face_width": (0.66, 0.8),
+    "face_width": (0.62, 0.8),
     "face_height": (0.86, 0.98),
     "jaw": (0.05, 0.35),
     "eye_distance": (0.27, 0.33),
     "eye_width": (0.14, 0.18),
     "eye_height": (0.06, 0.085),
-    "eye_level": (-0.2, -0.12),
+    "eye_level": (-0.21, -0.11),
     "brow_gap": (0.16, 0.21),
     "brow_weight": (0.035, 0.06),
     "nose_length": (0.28, 0.36),
     "nose_width": (0.07, 0.12),
-    "mouth_level": (0.42, 0.5),
+    "mouth_level": (0.4, 0.5),
     "mouth_width": (0.25, 0.33),
     "lip_weight": (0.04, 0.065),
-    "skin": (0.52, 0.92),
+    "skin": (0.46, 0.92),
     "hair": (0.04, 0.45),
     "hairline": (-0.72, -0.56),
     "fringe": (-0.12, 0.12),
     # pose
-    "roll": (-0.16, 0.16),
-    "yaw": (-0.07, 0.07),
-    "pitch": (-0.04, 0.04),
-    "scale": (0.92, 1.1),
-    "shift_x": (-0.07, 0.07),
-    "shift_y": (-0.06, 0.06),
+    "roll": (-0.24, 0.24),
+    "yaw": (-0.09, 0.09),
+    "pitch": (-0.05, 0.05),
+    "scale": (0.82, 1.1),
+    "shift_x": (-0.13, 0.13),
+    "shift_y": (-0.11, 0.11),
     # light and lens
     "background": (0.05, 0.95),
-    "light_x": (-0.3, 0.3),
-    "light_y": (-0.25, 0.15),
+    "light_x": (-0.38, 0.38),
+    "light_y": (-0.3, 0.2),
     "contrast": (0.7, 1.05),
     "brightness": (-0.08, 0.10),
     "blur": (1, 1.9),
-    "noise": (0.005, 0.035),
-    # occlusion: present where `occluded` is below 0.25, glasses where `glasses` is below 0.15
+    "noise": (0.005, 0.04),
+    # occlusion: present where `occluded` is below 0.3, glasses where `glasses` is below 0.15
     "occluded": (0.0, 1.0),
     "patch_angle": (0.0, 6.283),
     "patch_distance": (0.35, 0.85),
@@ -230,6 +230,6 @@ def _draw_patch(image: Floats, m: Measures, plane: _Plane) -> None:
     across: Floats = np.cos(m["patch_angle"])
     along: Floats = np.sin(m["patch_angle"])
     x, y = plane.x - m["patch_distance"] * across, plane.y - m["patch_distance"] * along
-    there: Floats = (m["occluded"] < 0.25).astype(np.float32)
+    there: Floats = (m["occluded"] < 0.3).astype(np.float32)
     patch = _cover(np.sqrt(x * x + 0.6 * y * y) - m["patch_size"], plane.soft)
     _paint(image, patch * there, m["patch_grey"])

@@ -17,6 +17,8 @@ MANIFEST = "dataset.json"
 REJECTED = "rejected.parquet"
 #: Small enough that a reader can take part of a split, large enough that its overhead is nothing.
 ROWS_PER_GROUP = 1024
+#: Of the Parquet files; the images in them are PNGs without compression of their own.
+COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 REJECTED_SCHEMA = pa.schema(

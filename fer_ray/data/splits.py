@@ -1,7 +1,6 @@
 """Splits that a source lacks: drawn by class, seeded, copies of an image kept together."""
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from fer_ray.data.duplicates import Integers
 from fer_ray.data.schema import SPLITS
@@ -54,6 +53,9 @@ def complete_splits(
 
 def _draw(rows: Integers, labels: Integers, groups: Integers, fraction: float, seed: int) -> Integers:
     """Draws a stratified `fraction` of the distinct images among `rows`; returns all their copies' rows."""
+    # Imported here because most sources have their splits, and it costs a second and 100 MB.
+    from sklearn.model_selection import train_test_split
+
     distinct, first = np.unique(groups[rows], return_index=True)
     try:
         _, drawn = train_test_split(

@@ -23,10 +23,19 @@ from fer_ray.data.duplicates import (
 )
 from fer_ray.data.folders import new_folder
 from fer_ray.data.labels import class_order, is_emotion
-from fer_ray.data.schema import MANIFEST, REJECTED, ROWS_PER_GROUP, SPLITS, Manifest, split_file, split_schema
+from fer_ray.data.schema import (
+    COMPRESSION,
+    MANIFEST,
+    REJECTED,
+    ROWS_PER_GROUP,
+    SPLITS,
+    Manifest,
+    split_file,
+    split_schema,
+)
 from fer_ray.data.sources import Refusal, Source
 from fer_ray.data.splits import complete_splits
-from fer_ray.errors import DataError
+from fer_ray.errors import ConfigError, DataError
 from fer_ray.progress import Progress, no_progress
 
 COPY = "copy of an evaluation image"
@@ -50,7 +59,7 @@ class WriteOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 0.5:
-            raise DataError("fraction", "must be between 0 and 0.5, both exclusive", repr(self.fraction))
+            raise ConfigError("fraction", "must be between 0 and 0.5, both exclusive", repr(self.fraction))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +186,9 @@ class SplitWriter:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         # Dictionaries and statistics of image bytes cost time and find nothing.
-        self._writer = pq.ParquetWriter(path, schema, use_dictionary=["label"], write_statistics=["label"])
+        self._writer = pq.ParquetWriter(
+            path, schema, use_dictionary=["label"], write_statistics=["label"], **COMPRESSION
+        )
         self._schema, self._waiting, self._rows = schema, list[pa.RecordBatch](), 0
 
     def add(self, images: pa.StructArray, labels: Integers) -> None:
