@@ -4,12 +4,14 @@ Arrays lie in an uncompressed `.npz`, the rest as JSON beside them in the same f
 it leaves out the random state of dropout and augmentation.
 """
 
+import importlib
 import io
 import json
 import random
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -140,7 +142,9 @@ def _decode(file: Path) -> Checkpoint:
 
 
 def _externalise(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """Replaces arrays in plain data by references into the file."""
+    """Replaces arrays in plain data by references into the file, and Keras's functions by their names."""
+    if isinstance(value, FunctionType):
+        return {"function": [value.__module__, value.__qualname__]}
     if isinstance(value, np.ndarray | np.generic):
         name = f"callback/{len(arrays):05d}"
         arrays[name] = np.asarray(value)
@@ -158,6 +162,9 @@ def _internalise(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     if "array" in value:
         array = arrays[value["array"]]
         return array[()] if value["scalar"] else array
+    if "function" in value:
+        module, name = value["function"]
+        return getattr(importlib.import_module(module), name)
     if "dict" in value:
         return {_internalise(k, arrays): _internalise(v, arrays) for k, v in value["dict"]}
     kind, items = next(iter(value.items()))
