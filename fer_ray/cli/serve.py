@@ -24,7 +24,7 @@ def deploy(
     reference: Annotated[str, typer.Argument(help="name, name@alias or name:version.")],
     registry: Annotated[
         str, typer.Option("--registry", envvar="FER_RAY_REGISTRY", help="Path or URI of the registry.")
-    ] = "models",
+    ] = "registry",
     host: Annotated[str, typer.Option(help="Address to bind; 0.0.0.0 for every interface.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the endpoint.")] = 8000,
     replicas: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,

@@ -26,12 +26,14 @@ class Cluster:
     Attributes:
         address: Of its head, host:port.
         dashboard_url: Empty where it has none.
-        settings: HAProxy's where this process started the cluster, else None.
+        settings: HAProxy's where `start_cluster` started it, else None.
+        is_connected_here: Whether this room connected; a connection that the caller had stays open.
     """
 
     address: str
     dashboard_url: str
     settings: HaProxySettings | None = None
+    is_connected_here: bool = True
 
     @property
     def is_own(self) -> bool:
@@ -85,7 +87,8 @@ def connect(address: str | None) -> Cluster:
         _require_token("ray" in sys.modules)
     import ray
 
-    if not ray.is_initialized():
+    is_connected = ray.is_initialized()
+    if not is_connected:
         _require_listener(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
@@ -96,7 +99,9 @@ def connect(address: str | None) -> Cluster:
             ) from error
     _quiet_serve()
     context = ray.get_runtime_context()
-    return Cluster(address=context.gcs_address, dashboard_url=_dashboard_url())
+    return Cluster(
+        address=context.gcs_address, dashboard_url=_dashboard_url(), is_connected_here=not is_connected
+    )
 
 
 def _require_listener(address: str | None) -> None:
@@ -141,10 +146,11 @@ def check_cluster(host: str, cpus: int) -> None:
 
 
 def stop_cluster(cluster: Cluster) -> None:
-    """Stops a cluster that this process started, and only disconnects from another."""
+    """Stops a cluster that `start_cluster` started, and disconnects from one that `connect` connected to."""
     import ray
 
-    ray.shutdown()
+    if cluster.is_connected_here:
+        ray.shutdown()
     if cluster.settings is not None:
         cluster.settings.undo()
 

@@ -51,7 +51,7 @@ class Endpoint:
         }
 
     def close(self) -> None:
-        """Stops a cluster that this process started, with all that it serves; else only disconnects."""
+        """Stops a cluster that `deploy` started, with all that it serves; else only disconnects."""
         stop_cluster(self.cluster)
 
 

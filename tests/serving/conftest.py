@@ -59,7 +59,7 @@ def register_toy(
 ) -> Callable[..., ModelVersion]:
     """Registers a version of the toy model; `bias` moves its answers towards dark."""
 
-    def register(registry: Registry, *, bias: float = 0.0) -> ModelVersion:
+    def register(registry: Registry, *, bias: float = 0.0, name: str = "toy") -> ModelVersion:
         folder = tmp_path_factory.mktemp("built")
         write_model(folder / "model.onnx", bias=bias)
         fields = {
@@ -69,7 +69,7 @@ def register_toy(
             "default_engine": "onnx",
             "data": {"name": "drawn", "fingerprint": "0" * 64},
         }
-        return registry.register("toy", folder, fields)
+        return registry.register(name, folder, fields)
 
     return register
 

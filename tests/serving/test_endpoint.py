@@ -55,6 +55,11 @@ def label_of(answer: httpx.Response) -> str:
     return str(answer.json()["predictions"][0]["label"])
 
 
+def served_version(endpoint: Endpoint) -> str:
+    body = httpx.get(f"{endpoint.url}/model").json()
+    return f"{body['name']}:{body['version']}"
+
+
 def test_raw_form_and_json(endpoint: Endpoint, first: ModelVersion, bright: bytes, dark: bytes) -> None:
     with httpx.Client(base_url=endpoint.url) as client:
         assert label_of(client.post("/predict", content=bright)) == "bright"
@@ -142,6 +147,7 @@ def test_a_new_version_replaces_the_old_one_without_a_failed_request(
     port = int(endpoint.url.rpartition(":")[2])
     replaced = deploy("toy", registry=registry.uri, port=port, limits=small_limits)
     assert replaced.model == second.reference
+    replaced.close()  # the connection was there before, so it stays
     time.sleep(10)  # the old replica drains for 5 s
     done.set()
     for asker in askers:
@@ -152,6 +158,24 @@ def test_a_new_version_replaces_the_old_one_without_a_failed_request(
     assert set(answers[-20:]) == {second.version}
 
 
+def test_two_models_share_a_cluster_on_two_routes(
+    endpoint: Endpoint, registry: Registry, register_toy: Callable[..., ModelVersion], dark: bytes
+) -> None:
+    second = register_toy(registry, name="other-faces")
+    port = int(endpoint.url.rpartition(":")[2])
+    with pytest.raises(ServingError, match="Prefix / is being used"):
+        deploy("other-faces", registry=registry.uri, port=port)
+    found = deploy("other-faces", registry=registry.uri, port=port, route="/other")
+    assert found.url == f"{endpoint.url}/other"
+    answer = httpx.post(f"{found.url}/predict", content=dark)
+    assert label_of(answer) == "dark" and answer.json()["model"]["name"] == "other-faces"
+    assert "/other/openapi.json" in httpx.get(found.docs_url).text
+    assert httpx.get(f"{found.url}/nothing").json()["error"]["code"] == "not_found"
+    assert [row.model for row in status(None)] == [second.reference, served_version(endpoint)]
+    assert stop("other-faces", address=None) == ["fer-ray.other-faces"]
+    assert label_of(httpx.post(f"{endpoint.url}/predict", content=dark)) == "dark"
+
+
 def test_stop_takes_only_ours(endpoint: Endpoint) -> None:
     from ray import serve
 
@@ -160,10 +184,10 @@ def test_stop_takes_only_ours(endpoint: Endpoint) -> None:
         def __call__(self, request: Any) -> str:
             return "other"
 
-    serve.run(Other.bind(), name="other", route_prefix="/other")
-    assert httpx.get(f"{endpoint.url}/other").text == "other"
+    serve.run(Other.bind(), name="theirs", route_prefix="/theirs")
+    assert httpx.get(f"{endpoint.url}/theirs").text == "other"
     with pytest.raises(ServingError, match="served: toy"):
         stop("nothing", address=None)
     assert stop(address=None) == ["fer-ray.toy"]
     assert status(None) == []
-    assert httpx.get(f"{endpoint.url}/other").text == "other"
+    assert httpx.get(f"{endpoint.url}/theirs").text == "other"
