@@ -1,0 +1,40 @@
+# make demo            find, register, serve and query a model on drawn faces, in minutes
+# make demo DATA=PATH  the same on your own: fer2013.csv or a folder of class folders
+# make test            run the tests; `make test PYTEST_ARGS="-m 'not ray'"` leaves out what starts clusters
+# make check           formatting, lint, types, room order
+# make lock            lock the versions anew; needs uv
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check lock
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+# Made anew when the locked versions change; `fer-ray` runs the checkout itself.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+env: $(VENV)/.installed
+
+demo: env
+	$(BIN)/fer-ray demo $(if $(DATA),--data "$(DATA)")
+
+test: env
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock:
+	uv pip compile --universal --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra cpu --extra postgresql --extra dev pyproject.toml -o requirements.lock
