@@ -114,10 +114,11 @@ def test_an_evaluation_survives_json() -> None:
 
 def test_the_confusion_plot_darkens_the_diagonal_and_leaves_no_pyplot(tmp_path) -> None:
     found = evaluate([0, 0, 1], one_hot([0, 0, 1]), CLASSES)
+    before = set(sys.modules)
     path = save_confusion_plot(found, tmp_path / "plots" / "confusion.png", "drawn")
     with Image.open(path) as image:
         assert image.format == "PNG"
         dark = (np.asarray(image.convert("RGB")) == (8, 48, 107)).all(axis=2)  # the last colour of "Blues"
     # Two of nine cells are full; the row of the class without labels stays empty.
     assert 0.03 < dark.mean() < 0.2
-    assert "matplotlib.pyplot" not in sys.modules
+    assert "matplotlib.pyplot" not in set(sys.modules) - before
