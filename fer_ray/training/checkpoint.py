@@ -71,7 +71,7 @@ class CheckpointFolder:
         """The newest checkpoint, or None.
 
         Raises:
-            FailedTrialError: If it was written by a newer format.
+            FailedTrialError: If it is damaged, or was written by a newer format.
         """
         files = self._files()
         return _decode(files[-1]) if files else None
@@ -120,9 +120,9 @@ def _decode(file: Path) -> Checkpoint:
     try:
         with np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        state = json.loads(arrays.pop("state").tobytes())
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FailedTrialError(str(file), "must be a whole checkpoint", str(error)) from error
-    state = json.loads(arrays.pop("state").tobytes())
     if state["format_version"] > FORMAT_VERSION:
         raise FailedTrialError(
             str(file), "was written by a newer fer_ray", f"format {state['format_version']}"
