@@ -163,6 +163,8 @@ def build_model(hypermodel: Any, hp: Any) -> Any:
 
 
 def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: "EpochLoop", max_epochs: int) -> Any:
+    # Keras Tuner's searchers name it only to go on with a trial, and a `fit` written for them may not take it.
+    resumed = {"initial_epoch": loop.initial_epoch} if loop.initial_epoch else {}
     try:
         return hypermodel.fit(
             hp,
@@ -170,8 +172,8 @@ def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: "EpochLoop
             *data.train,
             validation_data=data.validation,
             epochs=max_epochs,
-            initial_epoch=loop.initial_epoch,
             callbacks=[loop.callback],
+            **resumed,
         )
     except FailedTrialError:
         raise
