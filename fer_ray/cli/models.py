@@ -111,7 +111,7 @@ def evaluate(
 
 def _listed(row: dict[str, Any]) -> dict[str, Any]:
     """A row for people, 80 columns wide: the number with its interval and n, or the problem in its place."""
-    shown = {key: row[key] for key in ("model", "versions", "version") if key in row}
+    shown: dict[str, Any] = {key: row[key] for key in ("model", "versions", "version") if key in row}
     told = row["problem"]
     if row["accuracy"] is not None:
         told = _accuracy(row["accuracy"], row["interval"], row["n"])
