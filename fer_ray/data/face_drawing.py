@@ -4,6 +4,7 @@ Lengths are in units of half the image's side; x points right, y down, and the o
 Every array is float32 of shape (N, 1, 1) for a measure or (N, rows, S) for a plane.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,12 +34,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "hairline": (-0.72, -0.56),
     "fringe": (-0.12, 0.12),
     # pose
-    "roll": (-0.24, 0.24),
-    "yaw": (-0.09, 0.09),
+    "roll": (-0.2, 0.2),
+    "yaw": (-0.08, 0.08),
     "pitch": (-0.05, 0.05),
-    "scale": (0.82, 1.1),
-    "shift_x": (-0.13, 0.13),
-    "shift_y": (-0.11, 0.11),
+    "scale": (0.85, 1.1),
+    "shift_x": (-0.1, 0.1),
+    "shift_y": (-0.09, 0.09),
     # light and lens
     "background": (0.05, 0.95),
     "light_x": (-0.38, 0.38),
@@ -47,7 +48,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "brightness": (-0.08, 0.10),
     "blur": (1, 1.9),
     "noise": (0.005, 0.04),
-    # occlusion: present where `occluded` is below 0.3, glasses where `glasses` is below 0.15
+    # occlusion: there where `occluded` is below _COVERED, glasses where `glasses` is below _WORN
     "occluded": (0.0, 1.0),
     "patch_angle": (0.0, 6.283),
     "patch_distance": (0.35, 0.85),
@@ -59,69 +60,76 @@ Measures = Mapping[str, Floats]
 Units = Mapping[int, Floats]
 
 
+#: The rows that a part of the face can reach in any pose, as fractions of the image's height: all others need not
+#: be looked at.
+_EYE_ROWS, _BROW_ROWS, _NOSE_ROWS, _MOUTH_ROWS = (0.16, 0.68), (0.02, 0.60), (0.30, 0.84), (0.50, 1.0)
+_WORN, _COVERED = 0.15, 0.3
+
+
 @dataclass(frozen=True)
 class _Plane:
-    """A stretch of the image's rows in the coordinates of the turned face.
+    """The image's pixels in the coordinates of the turned face, float32 (N, rows, S).
 
     Args:
-        x, y: Of each pixel, shape (N, rows, S).
+        x, y: Of each pixel.
         aside: The distance from the face's middle line, as both halves are drawn at once.
-        soft: Over what distance an edge goes from 0 to 1.
+        sharp: How fast an edge goes from 1 inside a shape to 0 outside, negative, (N, 1, 1).
     """
 
     x: Floats
     y: Floats
     aside: Floats
-    soft: Floats
+    sharp: Floats
 
 
 def draw(measures: Measures, units: Units, size: int) -> Floats:
     """Draws N faces without noise; float32 (N, size, size), about 0 to 1."""
-    head, eyes, mouth = _planes(measures, size)
+    head, features = _planes(measures, size)
     image = _background(measures, head)
     _draw_head(image, measures, head)
-    upper, lower = _rows(size)
-    _draw_eyes(image[:, upper], measures, units, eyes)
-    _draw_brows(image[:, upper], measures, units, eyes)
-    _draw_nose(image[:, lower], measures, units, mouth)
-    _draw_mouth(image[:, lower], measures, units, mouth)
+    for part, rows in (
+        (_draw_eyes, _EYE_ROWS),
+        (_draw_brows, _BROW_ROWS),
+        (_draw_nose, _NOSE_ROWS),
+        (_draw_mouth, _MOUTH_ROWS),
+    ):
+        reach = slice(int(rows[0] * size), math.ceil(rows[1] * size))
+        plane = _Plane(features.x[:, reach], features.y[:, reach], features.aside[:, reach], features.sharp)
+        part(image[:, reach], measures, units, plane)
+    _draw_glasses(image, measures, features)
     _draw_patch(image, measures, head)
-    return image * measures["contrast"] + measures["brightness"]
+    image *= measures["contrast"]
+    image += measures["brightness"]
+    return image
 
 
-def _rows(size: int) -> tuple[slice, slice]:
-    """The rows that eyes and brows, and nose and mouth, can reach in any pose."""
-    return slice(round(0.06 * size), round(0.68 * size)), slice(round(0.38 * size), size)
-
-
-def _planes(m: Measures, size: int) -> tuple[_Plane, _Plane, _Plane]:
+def _planes(m: Measures, size: int) -> tuple[_Plane, _Plane]:
+    """The coordinates of the head's outline, and of the features on it."""
     steps: Floats = np.linspace(1 / size - 1, 1 - 1 / size, size, dtype=np.float32)
     right, down = steps[None, None, :] - m["shift_x"], steps[None, :, None] - m["shift_y"]
     cos: Floats = np.cos(m["roll"])
     sin: Floats = np.sin(m["roll"])
     right, down = right / m["scale"], down / m["scale"]
     x, y = right * cos + down * sin, down * cos - right * sin
-    soft = m["blur"] * (2 / size) / m["scale"]
+    sharp = m["scale"] * (-size / 2) / m["blur"]
     # Turning the head moves the features against its outline, and foreshortens the side that is turned away.
-    turned, nodded = x - m["yaw"], y - m["pitch"]
+    turned = x - m["yaw"]
     turned *= 1 + 1.5 * m["yaw"] * turned
-    upper, lower = _rows(size)
-    parts = [
-        _Plane(turned[:, rows], nodded[:, rows], np.abs(turned[:, rows]), soft) for rows in (upper, lower)
-    ]
-    return _Plane(x, y, x, soft), parts[0], parts[1]
+    return _Plane(x, y, x, sharp), _Plane(turned, y - m["pitch"], np.abs(turned), sharp)
 
 
-def _cover(distance: Floats, soft: Floats) -> Floats:
+def _cover(distance: Floats, sharp: Floats) -> Floats:
     """How much of a pixel a shape covers, 0 to 1, from the signed distance to its edge (inside negative)."""
-    covered = distance / -soft
+    covered = distance * sharp
     covered += 0.5
     return np.clip(covered, 0, 1, out=covered)
 
 
 def _paint(image: Floats, cover: Floats, grey: Floats | float) -> None:
     """Blends a grey value into the image, in place."""
-    image += cover * (grey - image)
+    change = grey - image
+    change *= cover
+    image += change
 
 
 def _background(m: Measures, plane: _Plane) -> Floats:
@@ -135,12 +143,12 @@ def _draw_head(image: Floats, m: Measures, plane: _Plane) -> None:
     radius = np.sqrt(across * across + along * along)
     light = 1 + m["light_x"] * across + m["light_y"] * along
     light -= 0.18 * radius * radius
-    hair = _cover((radius - 1.12) * m["face_width"], plane.soft)
-    hair *= _cover(plane.y - 0.35, plane.soft * 4)
+    hair = _cover((radius - 1.12) * m["face_width"], plane.sharp)
+    hair *= _cover(plane.y - 0.35, plane.sharp * 0.25)
     _paint(image, hair, m["hair"] * light)
-    face = _cover((radius - 1) * m["face_width"], plane.soft)
+    face = _cover((radius - 1) * m["face_width"], plane.sharp)
     hairline = m["hairline"] + m["fringe"] * plane.x + 0.35 * plane.x * plane.x
-    face *= _cover(hairline - plane.y, plane.soft)
+    face *= _cover(hairline - plane.y, plane.sharp)
     _paint(image, face, m["skin"] * light)
 
 
@@ -152,17 +160,14 @@ def _draw_eyes(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     upper = m["eye_height"] * (1 + 0.9 * au[5] - 0.45 * au[7] - 0.35 * au[6])
     lower = m["eye_height"] * (0.75 + 0.2 * au[5] - 0.5 * au[7] - 0.7 * au[6])
     top, bottom = -upper * arch - below, below - lower * arch
-    opening = _cover(np.maximum(top, bottom), plane.soft)
+    opening = _cover(np.maximum(top, bottom), plane.sharp)
     _paint(image, opening, m["skin"] * 0.35 + 0.6)
     iris = np.sqrt((across * m["eye_width"]) ** 2 + (below + 0.1 * upper) ** 2) - 0.85 * m["eye_height"]
-    _paint(image, _cover(iris, plane.soft) * opening, 0.06)
-    lid = _cover(np.maximum(np.abs(top) - 0.012, -0.25 * arch * m["eye_width"]), plane.soft)
+    _paint(image, _cover(iris, plane.sharp) * opening, 0.06)
+    lid = _cover(np.maximum(np.abs(top) - 0.012, -0.25 * arch * m["eye_width"]), plane.sharp)
     _paint(image, lid, m["skin"] * 0.3)
     bag = np.maximum(np.abs(bottom - 0.05) - 0.008, -0.25 * arch * m["eye_width"])
-    _paint(image, _cover(bag, plane.soft) * (0.2 + 0.6 * au[6] + 0.3 * au[7]), m["skin"] * 0.5)
-    frame = np.abs(np.sqrt(across * across * 0.4 + (below / m["eye_width"]) ** 2 * 0.7) - 1)
-    worn = (m["glasses"] < 0.15).astype(np.float32)
-    _paint(image, _cover(frame * m["eye_width"] - 0.015, plane.soft) * worn, 0.1)
+    _paint(image, _cover(bag, plane.sharp) * (0.2 + 0.6 * au[6] + 0.3 * au[7]), m["skin"] * 0.5)
 
 
 def _draw_brows(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
@@ -176,26 +181,26 @@ def _draw_brows(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     thickness = m["brow_weight"] * (1.15 - 0.5 * outside)
     ends = np.abs(along - 0.5) * 0.30 - 0.15
     brow = np.maximum(np.abs(plane.y - level) - thickness, ends)
-    _paint(image, _cover(brow, plane.soft), m["hair"] * 0.6)
+    _paint(image, _cover(brow, plane.sharp), m["hair"] * 0.6)
     frown = np.maximum(np.abs(plane.aside - 0.045) - 0.01, np.abs(plane.y - m["eye_level"] + 0.15) - 0.08)
-    _paint(image, _cover(frown, plane.soft) * au[4] * 0.7, m["skin"] * 0.45)
+    _paint(image, _cover(frown, plane.sharp) * au[4] * 0.7, m["skin"] * 0.45)
 
 
 def _draw_nose(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     """Nose and the fold to the mouth: AU9 wrinkles and lifts, AU10, AU12 and AU9 deepen the fold."""
     tip = m["eye_level"] + m["nose_length"] - 0.05 * au[9]
     nostril = np.maximum(np.abs(plane.aside - 0.6 * m["nose_width"]) - 0.03, np.abs(plane.y - tip) - 0.018)
-    _paint(image, _cover(nostril, plane.soft), m["skin"] * 0.3)
+    _paint(image, _cover(nostril, plane.sharp), m["skin"] * 0.3)
     side = np.maximum(np.abs(plane.aside - m["nose_width"]) - 0.012, np.abs(plane.y - tip + 0.03) - 0.05)
-    _paint(image, _cover(side, plane.soft) * (0.35 + 0.5 * au[9]), m["skin"] * 0.5)
+    _paint(image, _cover(side, plane.sharp) * (0.35 + 0.5 * au[9]), m["skin"] * 0.5)
     wrinkle = np.abs(np.abs(plane.y - tip + 0.17) - 0.035) - 0.012
     wrinkle = np.maximum(wrinkle, plane.aside - 0.09)
-    _paint(image, _cover(wrinkle, plane.soft) * au[9], m["skin"] * 0.4)
+    _paint(image, _cover(wrinkle, plane.sharp) * au[9], m["skin"] * 0.4)
     down = plane.y - tip
     fold = np.abs(plane.aside - m["nose_width"] - 0.05 - (0.35 + 0.25 * au[12]) * down) - 0.012
     fold = np.maximum(fold, np.abs(down - 0.1) - 0.12)
     depth: Floats = np.maximum(np.maximum(au[9], au[12]), au[10])
-    _paint(image, _cover(fold, plane.soft) * (0.1 + 0.7 * depth), m["skin"] * 0.5)
+    _paint(image, _cover(fold, plane.sharp) * (0.1 + 0.7 * depth), m["skin"] * 0.5)
 
 
 def _draw_mouth(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
@@ -217,19 +222,32 @@ def _draw_mouth(image: Floats, m: Measures, au: Units, plane: _Plane) -> None:
     ends = (square - 1) * (0.5 * width)
     lip = m["lip_weight"] * (1 - 0.5 * au[23] - 0.25 * au[12]) * np.maximum(arch, 0.15)
     lips = np.maximum(np.maximum(top, bottom) - lip, ends)
-    _paint(image, _cover(lips, plane.soft), m["skin"] * 0.62)
+    _paint(image, _cover(lips, plane.sharp), m["skin"] * 0.62)
     gap = np.maximum(np.maximum(top, bottom) - 0.008, ends)
-    opening = _cover(gap, plane.soft)
+    opening = _cover(gap, plane.sharp)
     _paint(image, opening, 0.08)
-    teeth = _cover(-top - 0.05, plane.soft) * opening * np.maximum(au[25], np.maximum(au[10], au[20]))
-    _paint(image, teeth * _cover(0.02 - (up + open_down) * box, plane.soft), 0.85)
+    teeth = _cover(-top - 0.05, plane.sharp) * opening * np.maximum(au[25], np.maximum(au[10], au[20]))
+    _paint(image, teeth * _cover(0.02 - (up + open_down) * box, plane.sharp), 0.85)
+
+
+def _draw_glasses(image: Floats, m: Measures, plane: _Plane) -> None:
+    """Glasses on some of the faces."""
+    some = np.flatnonzero(m["glasses"] < _WORN)
+    width, faces = m["eye_width"][some], image[some]
+    across = (plane.aside[some] - m["eye_distance"][some]) / width
+    below = (plane.y[some] - m["eye_level"][some]) / width
+    rim = np.abs(np.sqrt(0.4 * across * across + 0.7 * below * below) - 1) * width - 0.015
+    _paint(faces, _cover(rim, plane.sharp[some]), 0.1)
+    image[some] = faces
 
 
 def _draw_patch(image: Floats, m: Measures, plane: _Plane) -> None:
-    """A hand, a strand of hair, a sign: something round before part of the face."""
-    across: Floats = np.cos(m["patch_angle"])
-    along: Floats = np.sin(m["patch_angle"])
-    x, y = plane.x - m["patch_distance"] * across, plane.y - m["patch_distance"] * along
-    there: Floats = (m["occluded"] < 0.3).astype(np.float32)
-    patch = _cover(np.sqrt(x * x + 0.6 * y * y) - m["patch_size"], plane.soft)
-    _paint(image, patch * there, m["patch_grey"])
+    """A hand, a strand of hair, a sign: something round before some of the faces."""
+    some = np.flatnonzero(m["occluded"] < _COVERED)
+    angle, distance, faces = m["patch_angle"][some], m["patch_distance"][some], image[some]
+    cos: Floats = np.cos(angle)
+    sin: Floats = np.sin(angle)
+    x, y = plane.x[some] - distance * cos, plane.y[some] - distance * sin
+    edge = np.sqrt(x * x + 0.6 * y * y) - m["patch_size"][some]
+    _paint(faces, _cover(edge, plane.sharp[some]), m["patch_grey"][some])
+    image[some] = faces

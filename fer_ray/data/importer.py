@@ -13,11 +13,6 @@ from fer_ray.data.writer import WriteOptions, write_dataset
 from fer_ray.errors import DataError
 from fer_ray.progress import Progress, no_progress
 
-_CAVEATS = (
-    "Labels name visible expressions as annotators saw them, not what people felt. "
-    "Not checked for consent, nor for balance of age, gender or skin colour."
-)
-
 
 def import_dataset(
     source: str | Path,
@@ -40,7 +35,7 @@ def import_dataset(
         size: Height and width to resize to; by default that of most images.
         channels: ``grey``, ``rgb``, or ``auto``: grey unless most images show colour.
         merge_classes: Make one class of folders whose names are spellings of one emotion.
-        card: Texts for model cards, in place of the usual ``description``, ``license`` and ``caveats``.
+        card: Texts for model cards (``description``, ``license``, ``caveats``, ``not_for``), in place of the usual.
         options: Duplicates, missing splits, overwriting.
         progress: Told how far the import is.
 
@@ -54,14 +49,8 @@ def import_dataset(
     opened = open_source(
         Path(source), size=size, channels=channels, merge_classes=merge_classes, progress=progress
     )
-    texts = {
-        "description": f"Images imported from {opened.name}.",
-        "license": "Not stated by the source; find out before use.",
-        "caveats": _CAVEATS,
-        **(card or {}),
-    }
     return write_dataset(
-        opened, out, name=name or out.resolve().name, card=texts, options=options, progress=progress
+        opened, out, name=name or out.resolve().name, card=card, options=options, progress=progress
     )
 
 

@@ -23,8 +23,9 @@ from fer_ray.progress import Progress, no_progress
 
 Labels = NDArray[np.int64]
 
-#: So many faces' planes fit a processor's second-level cache.
-_PIECE = 32
+#: So many faces, because their planes then stay in a processor's second-level cache, and below the size from which
+#: the C library fetches fresh pages for each array.
+_PIECE = 16
 _MINIMUM_SIZE = 16
 #: Of each ten images in a row: eight to train on, one to choose on, one to report.
 _SPLIT_OF_TEN = (*[SPLITS[0]] * 8, SPLITS[1], SPLITS[2])

@@ -1,7 +1,7 @@
 """Writes a data set from any source: candidates, duplicates, splits, Parquet, description."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_ray.data.candidates import Candidates, RejectedFile, collect
+from fer_ray.data.card_texts import EMOTION_CARD
 from fer_ray.data.dataset import Dataset, open_dataset
 from fer_ray.data.duplicates import (
     Duplicates,
@@ -79,11 +80,19 @@ def write_dataset(
     out: Path,
     *,
     name: str,
-    card: dict[str, str],
+    card: Mapping[str, str] | None = None,
     options: WriteOptions | None = None,
     progress: Progress = no_progress,
 ) -> Dataset:
     """Writes a data set to the folder `out`, which is whole or not there.
+
+    Args:
+        source: Where the images come from.
+        out: The folder.
+        name: Of the data set.
+        card: Texts for model cards, in place of those that every data set of emotions gets.
+        options: Duplicates, missing splits, overwriting.
+        progress: Told how far the work is.
 
     Raises:
         DataError: If `out` may not be written, or the source holds no usable images.
@@ -105,12 +114,16 @@ def write_dataset(
             image_shape=source.image_shape,
             counts=_counts(plan),
             fingerprint=_fingerprint(candidates.digests, plan),
-            card=card,
+            card=_card(plan.classes, card or {}),
             report=_report(source, plan, refused, copies, options),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         (folder / MANIFEST).write_text(manifest.to_json())
     return open_dataset(out)
+
+
+def _card(classes: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
+    return {**(EMOTION_CARD if any(is_emotion(name) for name in classes) else {}), **texts}
 
 
 def _plan(name: str, candidates: Candidates, refused: dict[str, int], options: WriteOptions) -> _Plan:

@@ -75,6 +75,7 @@ def test_other_classes_than_emotions(make_faces, tmp_path):
     root = make_faces(60).write_folders(tmp_path / "animals", lambda f, i: f"{kinds[i % 2]}/{i}.png")
     data = import_dataset(root, tmp_path / "out")
     assert data.classes == ("ant", "zebra")
+    assert data.card == {}
     assert data.report["warnings"] == []
 
 

@@ -92,3 +92,11 @@ def test_one_class_is_no_data_set(faces, tmp_path):
 def test_impossible_fractions(fraction):
     with pytest.raises(ConfigError, match="fraction"):
         WriteOptions(fraction=fraction)
+
+
+def test_texts_for_model_cards_can_be_replaced(faces, tmp_path):
+    source = faces.write_csv(tmp_path / "a.csv")
+    usual = import_dataset(source, tmp_path / "a").card
+    own = import_dataset(source, tmp_path / "b", card={"license": "Mine."}).card
+    assert usual["license"] != "Mine."
+    assert own == {**usual, "license": "Mine."}
