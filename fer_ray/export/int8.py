@@ -121,7 +121,7 @@ def judge(float32: Probabilities, int8: Probabilities, labels: NDArray[np.int64]
     elif p_value < SIGNIFICANCE:
         reason = f"accuracy falls by {drop:.2%}, more than chance explains (p = {p_value:.2g})"
     else:
-        reason = f"accuracy changes by {-drop:+.2%}, which chance explains (p = {p_value:.2g})"
+        reason = f"accuracy changes by {(gained - lost) / n:+.2%}, which chance explains (p = {p_value:.2g})"
     return Int8Verdict(
         accepted=bool(drop <= MAX_DROP and p_value >= SIGNIFICANCE),
         reason=reason,
