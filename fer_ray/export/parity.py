@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
 
 #: The largest difference of a probability that is still the same model. On CPUs the shipped spaces stay below 1e-5;
-#: the room is for a Keras that multiplies in TF32 on a GPU. Wrong preprocessing or batch normalisation exceeds 1e-2.
+#: the room is for a Keras that multiplies in TF32 on a GPU. Wrong preprocessing exceeds 1e-2.
 MAX_DIFFERENCE = 2e-3
 #: The smallest share of images with the same answer; near-ties may fall either way.
 MIN_SAME_ANSWER = 0.99
