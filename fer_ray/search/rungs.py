@@ -44,11 +44,13 @@ class Rung:
         epoch: Its milestone, from 1.
         values: Trial number -> value, finite.
         decisions: Trial number -> what was decided when it arrived.
+        arrivals: Trial number -> the epoch of the report with which it arrived, this rung's or a later one.
     """
 
     epoch: int
     values: dict[int, float] = field(default_factory=dict)
     decisions: dict[int, Decision] = field(default_factory=dict)
+    arrivals: dict[int, int] = field(default_factory=dict)
 
 
 class Rungs:
@@ -109,10 +111,10 @@ class Rungs:
         if rung is None:
             return Decision.CONTINUE
         if trial in rung.decisions:
-            return rung.decisions[trial] if epoch == rung.epoch else Decision.CONTINUE
+            return rung.decisions[trial] if epoch == rung.arrivals[trial] else Decision.CONTINUE
         if self._last_epoch.get(trial, 0) >= rung.epoch:
             return Decision.CONTINUE
-        rung.values[trial] = value
+        rung.values[trial], rung.arrivals[trial] = value, epoch
         rung.decisions[trial] = Decision.CONTINUE if self._passes(rung, trial) else Decision.STOP
         return rung.decisions[trial]
 
