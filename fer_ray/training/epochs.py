@@ -74,6 +74,8 @@ class EpochLoop:
             self._others = [c for c in given if c is not self.callback]
             bound.arguments["callbacks"] = [*self._others, self.callback]
             bound.arguments.setdefault("verbose", 0)
+            if self.resumed is not None:
+                build_on(model, bound.arguments.get("x"))
             return keras_fit(*bound.args, **bound.kwargs)
 
         model.fit = fit
@@ -198,6 +200,18 @@ class _Observer(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.loop.end_epoch(self.model, logs or {})
+
+
+def build_on(model: Any, x: Any) -> None:
+    """Makes the variables of a model without an `Input`; Keras leaves that to the first batch it trains on.
+
+    Args:
+        model: The model; nothing happens if it has its variables.
+        x: Inputs as `model.predict` takes them, or a `PyDataset` of batches with labels.
+    """
+    if not model.built:
+        first = x[0][0] if isinstance(x, keras.utils.PyDataset) else x
+        model.predict(first, steps=1, verbose=0)
 
 
 def weights_of(model: Any) -> list[Any]:
