@@ -101,7 +101,7 @@ def rival(classes: int, shape: tuple[int, int, int]) -> Any:
     stack += [layers.GlobalAveragePooling2D(), layers.Dense(256, activation="relu")]
     stack += [layers.Dense(128, activation="relu"), layers.Dense(classes, activation="softmax")]
     model = keras.Sequential(stack)
-    model.compile("adamw", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adamw", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

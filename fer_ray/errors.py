@@ -10,6 +10,7 @@
     │   └── InfeasibleModelError              no model can be built from these hyperparameters
     ├── RegistryError                         a model folder or a registry
     │   └── ModelNotFoundError (LookupError)
+    ├── ClusterError                          a Ray cluster cannot be started or reached
     ├── ExportError                           no faithful ONNX twin
     └── ServingError                          an endpoint or a client
 
@@ -75,6 +76,10 @@ class RegistryError(FerRayError):
 
 class ModelNotFoundError(RegistryError, LookupError):
     """No such model, version or alias."""
+
+
+class ClusterError(FerRayError):
+    """A Ray cluster cannot be started or reached."""
 
 
 class ExportError(FerRayError):

@@ -1,47 +1,33 @@
 """The Ray cluster that a sweep runs on: a local one, one by address, or the one this process is connected to."""
 
-import logging
 import math
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fer_ray.errors import SweepError
+from fer_ray.ray_connection import connect_ray, is_connected, start_ray
 from fer_ray.search.spec import ResourcesSection
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[str]:
-    """Connects for the time of a sweep; yields the dashboard's address, empty where there is none.
+def connected(address: str | None) -> Iterator[None]:
+    """Connects for the time of a sweep.
 
     A local cluster is started and stopped if `address` is None; a connection that is there already is used and
     left alone.
 
     Raises:
-        SweepError: If the cluster cannot be started or reached.
+        ClusterError: If the cluster cannot be started or reached.
     """
-    if address is None and "ray" not in sys.modules:
-        # Ray reads it on import; for local clusters it is the default, and a worker must agree.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    import ray
-
-    if ray.is_initialized():
-        yield _dashboard()
+    if is_connected():
+        yield
         return
+    start_ray() if address is None else connect_ray(address)
     try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else True,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except Exception as error:  # Ray has no common class for what a start or a connection can meet
-        where = f"Ray cluster {address}" if address else "local Ray cluster"
-        raise SweepError(where, "must be reachable", " ".join(str(error).split())[:300]) from error
-    try:
-        yield _dashboard()
+        yield
     finally:
+        import ray
+
         ray.shutdown()
 
 
@@ -71,10 +57,3 @@ def slots(resources: ResourcesSection) -> int:
 
 def _share(available: float, wanted: float) -> float:
     return math.inf if wanted == 0 else available / wanted
-
-
-def _dashboard() -> str:
-    from ray._private.worker import get_dashboard_url
-
-    url = get_dashboard_url()
-    return f"http://{url}" if url else ""

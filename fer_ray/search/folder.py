@@ -14,6 +14,22 @@ from fer_ray.files import write_atomically
 from fer_ray.search.spec import SweepSpec
 
 
+def journal_path(sweep: Path) -> Path:
+    """Where a sweep keeps its epochs."""
+    return sweep / "epochs.jsonl"
+
+
+def checkpoint_folder(sweep: Path, number: int) -> Path:
+    """Where the checkpoints of one trial lie."""
+    return sweep / "checkpoints" / f"trial-{number:05d}"
+
+
+def checkpoint_folders(sweep: Path) -> list[tuple[int, Path]]:
+    """Trial number and folder of all checkpoints of a sweep."""
+    found = (sweep / "checkpoints").glob("trial-*")
+    return [(int(folder.name.removeprefix("trial-")), folder) for folder in found]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the last run of a sweep ended.
@@ -46,7 +62,7 @@ class SweepFolder:
         self.path = path
         self.spec_file, self.space_file = path / "sweep.yaml", path / "space.py"
         self.discovery_file, self.outcome_file = path / "space.json", path / "outcome.json"
-        self.checkpoints, self.tune, self.winner = path / "checkpoints", path / "tune", path / "winner"
+        self.tune, self.winner = path / "tune", path / "winner"
 
     @classmethod
     def create(cls, spec: SweepSpec) -> "SweepFolder":

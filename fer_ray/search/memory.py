@@ -5,11 +5,11 @@ before Tune acts on it. A new process that opens the same folder and study knows
 """
 
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fer_ray.errors import SweepError
 from fer_ray.objective import Objective
 from fer_ray.results.journal import EpochJournal
+from fer_ray.search.folder import checkpoint_folders, journal_path
 from fer_ray.search.rungs import Decision, Rungs
 from fer_ray.search.spec import SweepSpec
 from fer_ray.spaces import Space, Values
@@ -74,11 +75,6 @@ def open_storage(spec: SweepSpec) -> BaseStorage:
     except Exception as error:  # SQLAlchemy's and each driver's own errors
         text = " ".join(str(error).split())[:300]
         raise SweepError("storage", "must be a reachable Optuna storage URL", text) from error
-
-
-def journal_path(sweep: Path) -> Path:
-    """Where a sweep keeps its epochs."""
-    return sweep / "epochs.jsonl"
 
 
 class SweepMemory:
@@ -174,6 +170,7 @@ class SweepMemory:
         else:
             self._set_best(trial, seen)
             self.study.tell(trial, seen.best)
+        self._delete_losers()
 
     @property
     def running(self) -> int:
@@ -257,6 +254,14 @@ class SweepMemory:
         fallback = "diverged" if seen.decision is Decision.DIVERGED else "time budget"
         trial.set_user_attr("reason", reason or fallback)
         self.study.tell(trial, state=TrialState.PRUNED)
+
+    def _delete_losers(self) -> None:
+        """Keeps the checkpoints of the best trial and of those that still run."""
+        best = best_trial(self.study.get_trials(deepcopy=False), self.objective)
+        keep = {*self._open, *([best.number] if best else [])}
+        for number, folder in checkpoint_folders(self.spec.path):
+            if number not in keep:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _set_best(self, trial: optuna.Trial, seen: Progressed) -> None:
         trial.set_user_attr("best_value", seen.best)

@@ -10,7 +10,8 @@ from optuna.trial import FrozenTrial
 
 from fer_ray.results.journal import EpochJournal
 from fer_ray.results.tables import epochs_table, trials_table, write_tables
-from fer_ray.search.memory import FailureKind, journal_path, values_of
+from fer_ray.search.folder import journal_path
+from fer_ray.search.memory import FailureKind, values_of
 from fer_ray.search.spec import SweepSpec
 
 

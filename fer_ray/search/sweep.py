@@ -256,7 +256,7 @@ def _worker_setup(
         rung_epochs=rung_epochs,
         threads=max(1, int(spec.resources.cpu)),
         seed=spec.seed,
-        checkpoints=folder.checkpoints.absolute(),
+        sweep=folder.path.absolute(),
     )
 
 

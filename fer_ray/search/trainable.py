@@ -17,6 +17,7 @@ from ray import tune
 
 from fer_ray.errors import FailedTrialError, InfeasibleModelError
 from fer_ray.objective import Objective
+from fer_ray.search.folder import checkpoint_folder
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.space_file import SpaceFile
 from fer_ray.training.threads import limit_threads
@@ -33,7 +34,7 @@ class WorkerSetup:
         rung_epochs: After which a checkpoint is written.
         threads: Of one worker.
         seed: Of the sweep; a trial's is this plus its number.
-        checkpoints: A folder with one folder per trial.
+        sweep: The sweep's folder, under which each trial has its checkpoints.
     """
 
     space_file: SpaceFile
@@ -45,7 +46,7 @@ class WorkerSetup:
     rung_epochs: frozenset[int]
     threads: int
     seed: int
-    checkpoints: Path
+    sweep: Path
 
     def trial_config(self, number: int, values: dict[str, Any]) -> TrialConfig:
         """The configuration of one trial."""
@@ -63,7 +64,7 @@ class WorkerSetup:
 
     def checkpoint_folder(self, number: int) -> CheckpointFolder:
         """The checkpoints of one trial."""
-        return CheckpointFolder(self.checkpoints / f"trial-{number:05d}")
+        return CheckpointFolder(checkpoint_folder(self.sweep, number))
 
 
 class TrialWorker(tune.Trainable):

@@ -116,11 +116,12 @@ def make_model_folder(
 ) -> dict[str, Any]:
     """Runs in a worker: fills a model folder and returns what its manifest says of it.
 
-    The model is rebuilt in float32 whatever it was trained in, and evaluated as it will be served.
+    The model is rebuilt in float32 whatever it was trained in, and what is evaluated is the engine that serves.
     """
     from fer_ray.training.threads import limit_threads
 
     limit_threads(setup.threads)
+    from fer_ray.export.onnx_model import OnnxModel, predict_all
     from fer_ray.export.twin import export_twin
     from fer_ray.results.confusion_plot import save_confusion_plot
     from fer_ray.results.evaluation import PROTOCOLS, evaluate
@@ -128,18 +129,13 @@ def make_model_folder(
 
     checkpoint = setup.checkpoint_folder(winner.number).load()
     if checkpoint is None or not checkpoint.best:
-        raise SweepError(f"trial {winner.number}", "must have a checkpoint", str(setup.checkpoints))
+        raise SweepError(f"trial {winner.number}", "must have a checkpoint", str(setup.sweep))
     model = rebuild_model(setup.trial_config(winner.number, winner.values), data, checkpoint.best)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model.save_weights(folder / "model.weights.h5")
     shutil.copyfile(setup.space_file.path, folder / "space.py")
     (folder / "hyperparameters.json").write_text(json.dumps(winner.values, indent=2))
-    evaluations = {
-        split: evaluate(labels, model.predict(images, batch_size=256, verbose=0), classes)
-        for split, (images, labels) in {"validation": data.validation, "test": test}.items()
-    }
-    save_confusion_plot(evaluations["test"], folder / "confusion_matrix.png", title="Test split")
     images, labels = data.validation
     exported = export_twin(
         model,
@@ -149,6 +145,13 @@ def make_model_folder(
         validation_labels=labels,
         threads=setup.threads,
     ).manifest_fields()
+    engine = exported["default_engine"]
+    served = OnnxModel(folder / exported["engines"][engine], threads=setup.threads)
+    evaluations = {
+        split: evaluate(labels, predict_all(served, images), classes, protocol=PROTOCOLS[split])
+        for split, (images, labels) in {"validation": data.validation, "test": test}.items()
+    }
+    save_confusion_plot(evaluations["test"], folder / "confusion_matrix.png", title="Test split")
     return {
         **exported,
         "engines": {**exported["engines"], "keras": "model.weights.h5"},
@@ -157,7 +160,5 @@ def make_model_folder(
             "object": setup.space_file.object_name(),
             "arguments": setup.space_file.arguments,
         },
-        "metrics": {
-            split: found.to_dict() | {"protocol": PROTOCOLS[split]} for split, found in evaluations.items()
-        },
+        "metrics": {split: found.to_dict() | {"engine": engine} for split, found in evaluations.items()},
     }

@@ -2,13 +2,11 @@
 
 import logging
 import os
-import socket
-import sys
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
-from fer_ray.errors import ServingError
+from fer_ray.errors import ClusterError, ServingError
+from fer_ray.ray_connection import connect_ray, dashboard_url, is_connected, start_ray
 from fer_ray.serving.ingress import (
     HA_PROXY,
     QUIET,
@@ -41,79 +39,43 @@ class Cluster:
         return self.settings is not None
 
 
-def token_place() -> str:
-    """Where the token of Ray's dashboard and jobs lies, in Ray's own order of precedence; no secret itself."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
-        return "the environment variable RAY_AUTH_TOKEN"
-    return os.environ.get("RAY_AUTH_TOKEN_PATH") or str(Path.home() / ".ray" / "auth_token")
-
-
 def start_cluster(host: str, port: int) -> Cluster:
     """Starts a local cluster with HAProxy on, for the endpoint at host:port.
 
     Raises:
-        ServingError: If the port is taken, HAProxy is missing, or this process has a cluster already.
+        ServingError: If the port is taken or HAProxy is missing.
+        ClusterError: If it does not start.
     """
     require_free_port(host, port)
     settings = prepare_environment(host)
-    _require_token("ray" in sys.modules)
-    import ray
-
     try:
-        context = ray.init(
-            address="local",
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
-    except Exception as error:  # Ray has no common class for what a start can meet
+        start_ray()
+    except ClusterError:
         settings.undo()
-        raise ServingError("local Ray cluster", "must start", str(error).splitlines()[0]) from error
+        raise
     _quiet_serve()
-    dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else ""
-    return Cluster(address=context.address_info["gcs_address"], dashboard_url=dashboard, settings=settings)
+    return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), settings=settings)
 
 
 def connect(address: str | None) -> Cluster:
     """Connects to a running cluster, or takes the one this process is connected to already.
 
     Raises:
-        ServingError: If it does not answer.
+        ClusterError: If it does not answer.
     """
     os.environ.setdefault(HA_PROXY, "1")
     os.environ.setdefault(QUIET, "0")
-    if _has_token():
-        _require_token("ray" in sys.modules)
+    was_connected = is_connected()
+    if not was_connected:
+        connect_ray(address)
+    _quiet_serve()
+    return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected)
+
+
+def _gcs_address() -> str:
     import ray
 
-    is_connected = ray.is_initialized()
-    if not is_connected:
-        _require_listener(address)
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-        except Exception as error:  # Ray has no common class for what a connection can meet
-            remedy = "Start one, or give the address of its head; RAY_AUTH_MODE must be as it is there"
-            raise ServingError(
-                f"Ray cluster {address}", "must answer", str(error).splitlines()[0], remedy
-            ) from error
-    _quiet_serve()
-    context = ray.get_runtime_context()
-    return Cluster(
-        address=context.gcs_address, dashboard_url=_dashboard_url(), is_connected_here=not is_connected
-    )
-
-
-def _require_listener(address: str | None) -> None:
-    """Ray itself tries a wrong address for many minutes; a second is enough to see that nobody listens."""
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except OSError as error:
-        remedy = "Start the cluster, or give the address of its head"
-        raise ServingError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def check_cluster(host: str, cpus: int) -> None:
@@ -159,20 +121,3 @@ def _quiet_serve() -> None:
     """Importing Serve sets its logger up; its files keep the lines that a terminal does not need."""
     import_module("ray.serve")
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-
-
-def _has_token() -> bool:
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(token_place()).expanduser().is_file()
-
-
-def _require_token(ray_is_imported: bool) -> None:
-    """Turns token authentication on; Ray reads the variable on import and decides for itself afterwards."""
-    if not ray_is_imported:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def _dashboard_url() -> str:
-    from ray._private.worker import get_dashboard_url
-
-    found = get_dashboard_url()
-    return f"http://{found}" if found else ""

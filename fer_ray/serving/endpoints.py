@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 
 from fer_ray.errors import ServingError
-from fer_ray.serving.cluster import Cluster, connect, stop_cluster, token_place
+from fer_ray.ray_connection import token_place
+from fer_ray.serving.cluster import Cluster, connect, stop_cluster
 
 #: Every application of ours is called so, followed by the model's name; others are never touched.
 APPLICATION_PREFIX = "fer-ray."

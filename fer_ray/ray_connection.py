@@ -1,0 +1,99 @@
+"""Starting a local Ray cluster and connecting to a running one, for sweeps and endpoints alike."""
+
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+from fer_ray.errors import ClusterError
+
+_PROBE_SECONDS = 5.0
+
+
+def start_ray() -> None:
+    """Starts a local cluster with dashboard and token authentication; it ends with `ray.shutdown`.
+
+    Raises:
+        ClusterError: If it does not start.
+    """
+    _require_token()
+    import ray
+
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # Ray has no common class for what a start can meet
+        raise ClusterError("local Ray cluster", "must start", _first_line(error)) from error
+
+
+def connect_ray(address: str | None) -> None:
+    """Connects to a running cluster.
+
+    Args:
+        address: Of its head, host:port, or ``auto``.
+
+    Raises:
+        ClusterError: If it does not answer.
+    """
+    if _has_token():
+        _require_token()
+    import ray
+
+    _require_listener(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray has no common class for what a connection can meet
+        remedy = "Start one, or give the address of its head; RAY_AUTH_MODE must be as it is there"
+        raise ClusterError(f"Ray cluster {address}", "must answer", _first_line(error), remedy) from error
+
+
+def is_connected() -> bool:
+    """Whether this process is connected to a cluster; does not import Ray."""
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+def dashboard_url() -> str:
+    """The dashboard's address; empty where the cluster has none."""
+    from ray._private.worker import get_dashboard_url
+
+    found = get_dashboard_url()
+    return f"http://{found}" if found else ""
+
+
+def token_place() -> str:
+    """Where the token of Ray's dashboard and jobs lies, in Ray's own order of precedence; no secret itself."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return "the environment variable RAY_AUTH_TOKEN"
+    return os.environ.get("RAY_AUTH_TOKEN_PATH") or str(Path.home() / ".ray" / "auth_token")
+
+
+def _require_listener(address: str | None) -> None:
+    """Ray itself tries a wrong address for many minutes; seconds are enough to see that nobody listens."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
+    except OSError as error:
+        remedy = "Start the cluster, or give the address of its head"
+        raise ClusterError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
+
+
+def _has_token() -> bool:
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(token_place()).expanduser().is_file()
+
+
+def _require_token() -> None:
+    """Turns token authentication on; Ray reads the variable on import and decides for itself afterwards."""
+    if "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
