@@ -1,10 +1,11 @@
 """fer2013.csv and its relatives: one row per image, with `emotion`, `pixels` and mostly `Usage`."""
 
 import csv
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count as counting
+from itertools import islice
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -48,24 +49,23 @@ class CsvSource:
         self.path, self.name = path, path.name
         self.total = max(1, path.stat().st_size // _MEGABYTE)
         self._columns = _read_header(path)
-        self._malformed: list[tuple[int, str]] = []
         self._side = self._find_side()
         self._size = size or self._side
         self.image_shape = (self._size, self._size, 1)
 
     def chunks(self) -> Iterator[_Chunk]:
         """Streams the file in blocks of rows."""
-        self._malformed.clear()
+        malformed: list[tuple[int, str]] = []
         line, done_bytes, done_units, told = 2, 0, 0, 0
-        for batch in self._batches():
+        for batch in self._batches(malformed):
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            lines = self._line_numbers(line, batch.num_rows)
+            lines = _line_numbers(malformed, line, batch.num_rows)
             line = lines[-1] + 1 if lines else line
             done_bytes += batch.nbytes
             units = min(done_bytes // _MEGABYTE, self.total) - done_units
             done_units += units
             # The reader runs ahead, so this may hold malformed rows of later blocks; they are told once.
-            refused = [self._malformed_row(*row) for row in self._malformed[told:]]
+            refused = [self._malformed_row(*row) for row in malformed[told:]]
             told += len(refused)
             yield _Chunk(columns, lines, refused, units)
 
@@ -106,25 +106,18 @@ class CsvSource:
     def _malformed_row(self, line: int, text: str) -> Refusal:
         return Refusal(self._at(line), "wrong number of columns", f"not {len(self._columns)}", text.encode())
 
-    def _line_numbers(self, line: int, count: int) -> list[int]:
-        """The next `count` rows' lines in the file, malformed rows left out."""
-        malformed = [number for number, _ in self._malformed]
-        if not malformed:
-            return list(range(line, line + count))
-        lines: list[int] = []
-        while len(lines) < count:
-            at = bisect_left(malformed, line)
-            if at == len(malformed) or malformed[at] != line:
-                lines.append(line)
-            line += 1
-        return lines
+    def _batches(self, malformed: list[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+        """The file's columns, block by block; rows of another length are told to `malformed`, line and text."""
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+        def skip(row: pa_csv.InvalidRow) -> str:
+            malformed.append((row.number, row.text))
+            return "skip"
+
         # Without its threads the reader knows the line of a malformed row; it is not what limits the speed.
         read = pa_csv.ReadOptions(
             block_size=_BLOCK_BYTES, column_names=list(self._columns), skip_rows=1, use_threads=False
         )
-        parse = pa_csv.ParseOptions(invalid_row_handler=self._skip)
+        parse = pa_csv.ParseOptions(invalid_row_handler=skip)
         wanted = [name for name in ("emotion", "pixels", "usage") if name in self._columns]
         convert = pa_csv.ConvertOptions(
             column_types=dict.fromkeys(wanted, pa.binary()), include_columns=wanted, strings_can_be_null=False
@@ -135,13 +128,9 @@ class CsvSource:
         except pa.ArrowInvalid as error:
             raise DataError(str(self.path), "must be a CSV file", str(error).rstrip(".")) from error
 
-    def _skip(self, row: pa_csv.InvalidRow) -> str:
-        self._malformed.append((row.number, row.text))
-        return "skip"
-
     def _find_side(self) -> int:
         """The side of the square that most of the first rows' pixels make."""
-        first = next(self._batches(), None)
+        first = next(self._batches([]), None)
         if first is None or not first.num_rows:
             raise DataError(str(self.path), "must hold at least one row")
         counts = Counter(len(text.split()) for text in first.column("pixels")[:100].to_pylist())
@@ -150,6 +139,14 @@ class CsvSource:
         if side < 1 or side**2 != count:
             raise DataError(str(self.path), "pixels must make a square image", f"{count} values in a row")
         return side
+
+
+def _line_numbers(malformed: list[tuple[int, str]], line: int, count: int) -> list[int]:
+    """The next `count` whole rows' lines in the file, from `line` on."""
+    if not malformed:
+        return list(range(line, line + count))
+    passed_over = {number for number, _ in malformed}
+    return list(islice((at for at in counting(line) if at not in passed_over), count))
 
 
 def _read_header(path: Path) -> dict[str, str]:

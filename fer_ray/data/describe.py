@@ -25,7 +25,7 @@ def summary_lines(data: Dataset) -> Iterator[str]:
     report, found = data.report, data.report["duplicates"]
     height, width, channels = data.image_shape
     yield f"Images: {height}x{width}, {'grey' if channels == 1 else 'colour'}; fingerprint {data.fingerprint}"
-    yield f"Source: {', '.join(f'{key} {value}' for key, value in report['source'].items())}"
+    yield "Source: " + "; ".join(f"{key} {_text(value)}" for key, value in report["source"].items() if value)
     yield (
         f"Found {report['images']:,} images, refused {sum(report['refused'].values()):,}, "
         f"{report['distinct']:,} distinct, kept {report['kept']:,}"
@@ -44,3 +44,9 @@ def summary_lines(data: Dataset) -> Iterator[str]:
     )
     for warning in report["warnings"]:
         yield f"Warning: {warning}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {each}" for key, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -14,9 +14,9 @@ Mask = NDArray[np.bool_]
 
 
 def group_identical(digests: Sequence[bytes]) -> Integers:
-    """Numbers the distinct digests; int64 (N,), equal numbers for equal images."""
-    numbers: dict[bytes, int] = {}
-    return np.fromiter((numbers.setdefault(d, len(numbers)) for d in digests), np.int64, len(digests))
+    """Numbers the distinct digests in their own order, whatever that of the images; int64 (N,)."""
+    numbers = {digest: number for number, digest in enumerate(sorted(set(digests)))}
+    return np.fromiter((numbers[digest] for digest in digests), np.int64, len(digests))
 
 
 def evaluation_copies(groups: Integers, splits: Integers) -> Mask:

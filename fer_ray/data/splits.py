@@ -56,6 +56,8 @@ def _draw(rows: Integers, labels: Integers, groups: Integers, fraction: float, s
     # Imported here because most sources have their splits, and it costs a second and 100 MB.
     from sklearn.model_selection import train_test_split
 
+    # By image and label, not by row: the same images give the same cut from any source.
+    rows = rows[np.lexsort((labels[rows], groups[rows]))]
     distinct, first = np.unique(groups[rows], return_index=True)
     try:
         _, drawn = train_test_split(

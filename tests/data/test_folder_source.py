@@ -62,6 +62,18 @@ def test_flat_folders_are_cut_by_class(make_faces, tmp_path):
     assert all(data.counts["test"][name] for name in EMOTIONS)
 
 
+def test_flat_folders_and_a_csv_without_usage_are_cut_alike(make_faces, tmp_path):
+    faces = make_faces(210)
+    root = faces.write_folders(tmp_path / "flat", lambda f, i: f"{f.labels[i]}/{i}.png")
+    lines = ["emotion,pixels", *(row.rpartition(",")[0] for row in faces.rows())]
+    (tmp_path / "fer.csv").write_text("\n".join(lines))
+    prints = [
+        import_dataset(path, tmp_path / f"{path.stem}_out").fingerprint
+        for path in (root, tmp_path / "fer.csv")
+    ]
+    assert prints[0] == prints[1]
+
+
 def test_splits_inside_classes(make_faces, tmp_path):
     place = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
     root = make_faces(80).write_folders(

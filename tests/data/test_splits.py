@@ -62,3 +62,11 @@ def test_a_class_of_one_image_cannot_be_cut():
     labels = np.where(np.arange(1000) == 0, 3, LABELS)
     with pytest.raises(DataError, match="enough distinct images"):
         complete(np.full(1000, UNKNOWN), labels=labels)
+
+
+def test_the_cut_does_not_depend_on_the_order_of_the_images():
+    order = np.random.default_rng(0).permutation(1000)
+    groups = DISTINCT // 2
+    straight, _ = complete(np.full(1000, UNKNOWN), groups=groups)
+    shuffled, _ = complete(np.full(1000, UNKNOWN), labels=LABELS[order], groups=groups[order])
+    assert (shuffled == straight[order]).all()
