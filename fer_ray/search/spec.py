@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from fer_ray.errors import ConfigError
 from fer_ray.objective import Mode, Objective
@@ -24,7 +33,16 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_from_yes(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's `yes` and `on` are true, which pydantic would take for the number 1."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and annotation is not bool:
+            raise ValueError("should be another type than true or false")
+        return value
 
 
 class SpaceSection(_Section):
@@ -156,12 +174,12 @@ class SweepSpec(_Section):
             content = yaml.safe_load(path.read_text())
         except OSError as error:
             raise ConfigError(str(path), "must be a readable sweep file", str(error.strerror)) from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(str(path), "must be YAML", " ".join(str(error).split())) from error
         if not isinstance(content, dict):
             raise ConfigError(str(path), "must be a mapping of keys", type(content).__name__)
         for key, value in (overrides or {}).items():
-            _set(content, key.split("."), value)
+            _set(content, key, value, str(path))
         _find_beside(content, path.parent)
         return cls.parse(content, str(path))
 
@@ -204,10 +222,15 @@ def _rule(message: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _set(content: dict[str, Any], keys: list[str], value: Any) -> None:
-    for key in keys[:-1]:
-        content = content.setdefault(key, {})
-    content[keys[-1]] = value
+def _set(content: dict[str, Any], dotted: str, value: Any, where: str) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        # YAML gives None for a section whose keys are all commented out.
+        content[section] = {} if content.get(section) is None else content[section]
+        content = content[section]
+        if not isinstance(content, dict):
+            raise ConfigError(f"{where}: {section}", "must be a mapping of keys", repr(content))
+    content[key] = value
 
 
 def _find_beside(content: dict[str, Any], folder: Path) -> None:
