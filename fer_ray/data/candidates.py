@@ -14,38 +14,18 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fer_ray.data.duplicates import Integers
 from fer_ray.data.images import encode_png, pixel_digest
-from fer_ray.data.schema import COMPRESSION, IMAGE_TYPE, REJECTED_SCHEMA, SPLITS
-from fer_ray.data.sources import ImageBatch, Refusal, Source
+from fer_ray.data.parquet_files import RejectedFile
+from fer_ray.data.schema import IMAGE_TYPE, SPLITS
+from fer_ray.data.sources import ImageBatch, Source
 from fer_ray.data.splits import UNKNOWN
 from fer_ray.progress import Progress
 
 _SCHEMA = pa.schema([("image", IMAGE_TYPE)])
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-class RejectedFile:
-    """`rejected.parquet`, written as images are refused; counts the reasons."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, REJECTED_SCHEMA, use_dictionary=False, **COMPRESSION)
-        self.counts: dict[str, int] = {}
-
-    def add(self, refused: Iterable[Refusal]) -> None:
-        """Appends refused images."""
-        rows = [vars(refusal) for refusal in refused]
-        if rows:
-            self._writer.write_table(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA))
-        for row in rows:
-            self.counts[row["reason"]] = self.counts.get(row["reason"], 0) + 1
-
-    def close(self) -> None:
-        """Finishes the file."""
-        self._writer.close()
 
 
 @dataclass

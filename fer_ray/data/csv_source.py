@@ -8,7 +8,7 @@ from itertools import count as counting
 from itertools import islice
 from math import isqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -30,6 +30,19 @@ class _Chunk:
     lines: list[int]
     malformed: list[Refusal]
     units: int
+
+
+class _Row(NamedTuple):
+    """A row that was read: its number in the chunk, its line in the file."""
+
+    number: int
+    line: int
+    label: str
+    split: str | None
+
+
+class _BadRowError(Exception):
+    """A row that is refused, with reason and detail."""
 
 
 class CsvSource:
@@ -56,6 +69,7 @@ class CsvSource:
     def chunks(self) -> Iterator[_Chunk]:
         """Streams the file in blocks of rows."""
         malformed: list[tuple[int, str]] = []
+        columns: dict[str, pa.BinaryArray] = {}
         line, done_bytes, done_units, told = 2, 0, 0, 0
         for batch in self._batches(malformed):
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -68,31 +82,31 @@ class CsvSource:
             refused = [self._malformed_row(*row) for row in malformed[told:]]
             told += len(refused)
             yield _Chunk(columns, lines, refused, units)
+        rest = [self._malformed_row(*row) for row in malformed[told:]]
+        if rest:
+            yield _Chunk({name: column[:0] for name, column in columns.items()}, [], rest, 0)
 
     def decode(self, chunk: _Chunk) -> ImageBatch:
         """Parses and checks a block's rows."""
         pixels, faults = parse_pixel_text(chunk.columns["pixels"], self._side**2)
-        rows, labels, splits, refused = [], [], [], list(chunk.malformed)
-        usage = chunk.columns.get("usage")
+        taken: list[_Row] = []
+        refused = list(chunk.malformed)
         for row, line in enumerate(chunk.lines):
-            label = _label(chunk.columns["emotion"][row].as_py())
-            split = split_name(_text(usage[row].as_py())) if usage is not None else None
-            fault = faults.get(row)
-            if label is None:
-                fault = ("unknown label", repr(_text(chunk.columns["emotion"][row].as_py())))
-            elif usage is not None and split is None:
-                fault = ("unknown split", repr(_text(usage[row].as_py())))
-            if fault or label is None:
-                content = b",".join(column[row].as_py() for column in chunk.columns.values())
-                refused.append(Refusal(self._at(line), *(fault or ("", "")), content))
-            else:
-                rows.append((row, line))
-                labels.append(label)
-                splits.append(split)
-        kept = pixels[[row for row, _ in rows]].reshape(-1, self._side, self._side, 1)
-        paths = [self._at(line) for _, line in rows]
-        images = resize(kept, self._size, self._size)
-        return ImageBatch(images, labels, splits, paths, refused, chunk.units)
+            cells = {name: column[row].as_py() for name, column in chunk.columns.items()}
+            try:
+                taken.append(_read_row(row, line, cells, faults.get(row)))
+            except _BadRowError as error:
+                reason, detail = error.args
+                refused.append(Refusal(self._at(line), reason, detail, b",".join(cells.values())))
+        kept = pixels[[row.number for row in taken]].reshape(-1, self._side, self._side, 1)
+        return ImageBatch(
+            resize(kept, self._size, self._size),
+            [row.label for row in taken],
+            [row.split for row in taken],
+            [self._at(row.line) for row in taken],
+            refused,
+            chunk.units,
+        )
 
     def report(self) -> dict[str, Any]:
         """The file's kind and what was done to its images."""
@@ -162,6 +176,18 @@ def _read_header(path: Path) -> dict[str, str]:
             repr(line.strip()[:80]),
         )
     return columns
+
+
+def _read_row(row: int, line: int, cells: Mapping[str, bytes], fault: tuple[str, str] | None) -> _Row:
+    label = _label(cells["emotion"])
+    if label is None:
+        raise _BadRowError("unknown label", repr(_text(cells["emotion"])))
+    split = split_name(_text(cells["usage"])) if "usage" in cells else None
+    if split is None and "usage" in cells:
+        raise _BadRowError("unknown split", repr(_text(cells["usage"])))
+    if fault:
+        raise _BadRowError(*fault)
+    return _Row(row, line, label, split)
 
 
 def _text(value: bytes) -> str:

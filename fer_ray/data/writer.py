@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fer_ray.data.candidates import Candidates, RejectedFile, collect
+from fer_ray.data.candidates import Candidates, collect
 from fer_ray.data.card_texts import EMOTION_CARD
 from fer_ray.data.dataset import Dataset, open_dataset
 from fer_ray.data.duplicates import (
@@ -24,11 +23,10 @@ from fer_ray.data.duplicates import (
 )
 from fer_ray.data.folders import new_folder
 from fer_ray.data.labels import class_order, is_emotion
+from fer_ray.data.parquet_files import RejectedFile, SplitWriter
 from fer_ray.data.schema import (
-    COMPRESSION,
     MANIFEST,
     REJECTED,
-    ROWS_PER_GROUP,
     SPLITS,
     Manifest,
     split_file,
@@ -192,34 +190,6 @@ def _dropped(images: pa.StructArray, rows: Integers, plan: _Plan) -> list[Refusa
         )
         for row, image in zip(rows[chosen].tolist(), images.take(pa.array(chosen)).to_pylist(), strict=True)
     ]
-
-
-class SplitWriter:
-    """A split's Parquet file, written in row groups of `ROWS_PER_GROUP` images."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        # Dictionaries and statistics of image bytes cost time and find nothing.
-        self._writer = pq.ParquetWriter(
-            path, schema, use_dictionary=["label"], write_statistics=["label"], **COMPRESSION
-        )
-        self._schema, self._waiting, self._rows = schema, list[pa.RecordBatch](), 0
-
-    def add(self, images: pa.StructArray, labels: Integers) -> None:
-        """Appends images, struct<bytes, path>, and their labels."""
-        self._waiting.append(pa.record_batch([images, pa.array(labels, pa.int64())], schema=self._schema))
-        self._rows += len(labels)
-        if self._rows >= ROWS_PER_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_table(pa.Table.from_batches(self._waiting), row_group_size=ROWS_PER_GROUP)
-        self._waiting, self._rows = [], 0
-
-    def close(self) -> None:
-        """Writes what is left and finishes the file."""
-        self._flush()
-        self._writer.close()
 
 
 def _counts(plan: _Plan) -> dict[str, dict[str, int]]:

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fer_ray.data import SPLITS
+from fer_ray.data import SPLITS, csv_source
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.labels import EMOTIONS
 from fer_ray.data.writer import WriteOptions
@@ -126,3 +126,12 @@ def test_what_is_no_data_set_is_one_error(tmp_path, content, message):
 def test_a_missing_source(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         import_dataset(tmp_path / "none.csv", tmp_path / "out")
+
+
+def test_malformed_rows_in_a_last_block_of_their_own_are_kept(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_source, "_BLOCK_BYTES", 2000)
+    more = [f"3,{'x' * 900}"] * 7
+    data = import_dataset(faces.write_csv(tmp_path / "fer.csv", more=more), tmp_path / "out")
+    assert data.report["kept"] == 80
+    assert data.report["refused"] == {"wrong number of columns": 7}
+    assert [row["path"] for row in rejected(data)] == [f"fer.csv:{82 + i}" for i in range(7)]
