@@ -13,7 +13,7 @@ Rules that the paper leaves open:
 - Each trial enters a rung once. A retried or resumed trial that reports an epoch again gets the same verdict.
 - A trial whose first report lies past a rung is not judged there: only at the highest rung that it has reached
   with this report and had not reached with its last.
-- `max_epochs` ends a trial; it is no rung.
+- `max_epochs` ends a trial; it is no rung, and a report from there enters none: nothing is left to be stopped.
 """
 
 import math
@@ -96,10 +96,9 @@ class Rungs:
         """
         if value is None or not math.isfinite(value):
             return Decision.DIVERGED
-        decision = self._judge(trial, epoch, value)
+        ends = epoch >= self.max_epochs
+        decision = Decision.FINISHED if ends else self._judge(trial, epoch, value)
         self._last_epoch[trial] = max(epoch, self._last_epoch.get(trial, 0))
-        if decision is Decision.CONTINUE and epoch >= self.max_epochs:
-            return Decision.FINISHED
         return decision
 
     def rung_of(self, trial: int) -> Rung | None:
