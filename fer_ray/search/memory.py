@@ -111,7 +111,7 @@ class SweepMemory:
         self.ended: str | None = None
         self.progressed: dict[int, Progressed] = {}
         self._open: dict[int, optuna.Trial] = {}
-        self._keys = {space.configuration_key(values_of(trial)) for trial in self._counted()}
+        self._keys = {space.configuration_key(values_of(trial)) for trial in self._proposed()}
         for record in self.journal.read():
             self._decide(record["trial"], record["epoch"], record.get(self.objective.metric))
         self._unfinished = self._reopen()
@@ -151,8 +151,8 @@ class SweepMemory:
         self.journal.append({**result, "timestamp": datetime.now(UTC).isoformat()})
         decision = self._decide(number, epoch, result.get(self.objective.metric))
         rung = self.rungs.rung_of(number)
-        if rung is not None and rung.epoch == epoch:
-            self._open[number].report(rung.values[number], epoch)
+        if rung is not None and rung.arrivals[number] == epoch:
+            self._open[number].report(rung.values[number], rung.epoch)
         return decision
 
     def close(self, number: int, failed: str | None = None, kind: FailureKind = FailureKind.TRAINING) -> None:
@@ -215,12 +215,12 @@ class SweepMemory:
     def _counted(self) -> list[FrozenTrial]:
         """Trials that count against `max_trials`: all but those that never trained."""
         free = (FailureKind.INFEASIBLE, FailureKind.DUPLICATE)
+        return [trial for trial in self._proposed() if trial.user_attrs.get("failure") not in free]
+
+    def _proposed(self) -> list[FrozenTrial]:
+        """Trials with a configuration, whatever became of them."""
         trials = self.study.get_trials(deepcopy=False)
-        return [
-            trial
-            for trial in trials
-            if VALUES_ATTRIBUTE in trial.user_attrs and trial.user_attrs.get("failure") not in free
-        ]
+        return [trial for trial in trials if VALUES_ATTRIBUTE in trial.user_attrs]
 
     def _infeasible(self) -> int:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
@@ -232,6 +232,7 @@ class SweepMemory:
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             trial = optuna.Trial(self.study, frozen._trial_id)
             self._open[frozen.number] = trial
+            self._report_rungs(trial, frozen)
             decision = self.progressed.get(frozen.number, Progressed()).decision
             if VALUES_ATTRIBUTE not in frozen.user_attrs:
                 self.close(frozen.number, "its proposal was cut short", FailureKind.WORKER)
@@ -240,6 +241,12 @@ class SweepMemory:
             else:
                 left.append(Proposal(frozen.number, values_of(frozen)))
         return left
+
+    def _report_rungs(self, trial: optuna.Trial, frozen: FrozenTrial) -> None:
+        """Tells the study the rungs that only the journal knows, since a kill came between the two."""
+        for rung in self.rungs.rungs:
+            if frozen.number in rung.values and rung.epoch not in frozen.intermediate_values:
+                trial.report(rung.values[frozen.number], rung.epoch)
 
     def _cut_short(self, seen: Progressed) -> bool:
         return self.ended == "time budget" and seen.decision is not Decision.FINISHED
