@@ -147,6 +147,13 @@ def test_the_last_epoch_ends_a_trial_and_is_no_rung():
     assert rungs.rungs[-1].epoch == 1
 
 
+def test_a_trial_that_reports_its_last_epoch_alone_is_finished_and_enters_no_rung():
+    rungs = make_rungs()
+    arrive(rungs, [0.9, 0.8, 0.9], epoch=3)
+    assert rungs.record(5, 9, 0.1) is FINISHED
+    assert rungs.rung_of(5) is None
+
+
 def test_without_a_scheduler_nothing_is_stopped_early():
     rungs = make_rungs(eta=None)
     for epoch in range(1, 10):

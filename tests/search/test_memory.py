@@ -1,0 +1,404 @@
+"""A sweep's memory over its study and journal, without Ray."""
+
+import math
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from fer_ray.errors import UnsupportedSpaceError
+from fer_ray.results.journal import EpochJournal
+from fer_ray.search.memory import (
+    INFEASIBLE_PER_TRIAL,
+    FailureKind,
+    SweepMemory,
+    best_trial,
+    journal_path,
+    open_storage,
+    values_of,
+)
+from fer_ray.search.rungs import Decision
+from fer_ray.search.spec import SweepSpec
+from fer_ray.spaces import Space
+
+CONTINUE, STOP, DIVERGED, FINISHED = (
+    Decision.CONTINUE,
+    Decision.STOP,
+    Decision.DIVERGED,
+    Decision.FINISHED,
+)
+
+
+def entry(kind, name, **config):
+    return {"class_name": kind, "config": {"name": name, "default": None, "conditions": [], **config}}
+
+
+RATE = entry("Float", "rate", min_value=1e-4, max_value=1e-1, step=None, sampling="log")
+WIDE = {"space": [RATE, entry("Int", "units", min_value=8, max_value=64, step=8, sampling="linear")]}
+TINY = {"space": [entry("Choice", "units", values=[1, 2, 3], ordered=True), entry("Boolean", "flag")]}
+
+
+@pytest.fixture
+def spec(tmp_path):
+    """Sweeps named `sweep` in a folder of the test's."""
+
+    def make(**changes):
+        (tmp_path / "sweep").mkdir(exist_ok=True)
+        content = {"name": "sweep", "data": "none", "space": {"file": "none.py"}, "folder": str(tmp_path)}
+        kinds = {"searcher": {"kind": "random"}, "max_trials": 4}
+        return SweepSpec.parse({**content, **kinds, **changes})
+
+    return make
+
+
+def open_memory(spec, space=WIDE):
+    return SweepMemory(spec, Space.from_config(space), open_storage(spec))
+
+
+def train(memory, number, values, first=1):
+    """Reports a trial's values epoch by epoch, as long as it may go on; the last decision."""
+    decision = None
+    for epoch, value in enumerate(values, start=first):
+        row = {"trial": number, "epoch": epoch, "seconds": 0.5, "worker": "w", "val_accuracy": value}
+        decision = memory.record_epoch(row)
+        if decision is not CONTINUE:
+            break
+    return decision
+
+
+def stored(memory, number):
+    return memory.study.get_trials()[number]
+
+
+def test_a_trial_that_trains_to_its_end_is_complete_with_its_best_epoch(spec):
+    memory = open_memory(spec())
+    proposal = memory.propose()
+    assert train(memory, proposal.number, [0.1, 0.3, 0.2, 0.8, 0.4, 0.4, 0.4, 0.4, 0.4]) is FINISHED
+    memory.close(proposal.number)
+    trial = stored(memory, proposal.number)
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.8)
+    assert trial.intermediate_values == {1: 0.1, 3: 0.3}
+    expected = {"best_value": 0.8, "best_epoch": 4, "epochs": 9, "hyperparameters": proposal.values}
+    assert trial.user_attrs == expected
+    assert values_of(trial) == proposal.values
+    assert memory.running == 0
+
+
+def test_a_trial_whose_fit_ends_early_of_itself_is_complete(spec):
+    memory = open_memory(spec())
+    proposal = memory.propose()
+    assert train(memory, proposal.number, [0.1, 0.3]) is CONTINUE
+    memory.close(proposal.number)
+    trial = stored(memory, proposal.number)
+    assert (trial.state, trial.value, trial.user_attrs["epochs"]) == (TrialState.COMPLETE, 0.3, 2)
+
+
+def test_a_trial_stopped_at_a_rung_is_pruned_there_with_its_value(spec):
+    memory = open_memory(spec())
+    good, bad = memory.propose().number, memory.propose().number
+    assert train(memory, good, [0.7, 0.6, 0.9]) is CONTINUE
+    assert train(memory, bad, [0.8, 0.4, 0.5, 0.6]) is STOP
+    memory.close(bad)
+    trial = stored(memory, bad)
+    # At the rung it is judged by its best up to there, 0.8 against 0.9.
+    assert trial.state is TrialState.PRUNED
+    assert trial.intermediate_values == {1: 0.8, 3: 0.8}
+    assert (trial.value, trial.last_step) == (0.8, 3)
+    assert trial.user_attrs["reason"] == "stopped at rung 3"
+    assert (trial.user_attrs["best_epoch"], trial.user_attrs["epochs"]) == (1, 3)
+
+
+def test_a_trial_whose_first_report_is_late_is_pruned_at_the_rung_it_was_judged_at(spec):
+    memory = open_memory(spec())
+    good, late = memory.propose().number, memory.propose().number
+    train(memory, good, [0.7, 0.7, 0.7])
+    assert train(memory, late, [0.4], first=5) is STOP
+    memory.close(late)
+    trial = stored(memory, late)
+    assert (trial.state, trial.value, trial.last_step) == (TrialState.PRUNED, 0.4, 3)
+
+
+def test_a_trial_that_reports_its_end_alone_is_complete(spec):
+    memory = open_memory(spec())
+    good, only = memory.propose().number, memory.propose().number
+    train(memory, good, [0.7, 0.7, 0.7])
+    assert train(memory, only, [0.4], first=9) is FINISHED
+    memory.close(only)
+    assert (stored(memory, only).state, stored(memory, only).value) == (TrialState.COMPLETE, 0.4)
+
+
+def test_small_values_win_where_the_objective_says_so(spec):
+    memory = open_memory(spec(objective={"metric": "val_accuracy", "mode": "min"}))
+    first, second = memory.propose().number, memory.propose().number
+    assert train(memory, first, [0.5, 0.2]) is CONTINUE
+    assert train(memory, second, [0.6]) is STOP
+    memory.close(first)
+    memory.close(second)
+    assert memory.study.best_trial.number == first
+    assert stored(memory, first).value == 0.2
+
+
+@pytest.mark.parametrize(
+    ("kind", "counted"),
+    [(FailureKind.TRAINING, 1), (FailureKind.WORKER, 1), (FailureKind.INFEASIBLE, 0)],
+)
+def test_a_failure_is_kept_with_its_kind_and_reason(spec, kind, counted):
+    memory = open_memory(spec())
+    number = memory.propose().number
+    memory.close(number, "out of memory", kind)
+    trial = stored(memory, number)
+    assert trial.state is TrialState.FAIL
+    kept = {"failure": kind.value, "reason": "out of memory", "epochs": 0}
+    assert kept.items() <= trial.user_attrs.items()
+    assert (memory.counted, memory.running) == (counted, 0)
+
+
+def test_a_failure_after_some_epochs_keeps_their_number(spec):
+    memory = open_memory(spec())
+    number = memory.propose().number
+    train(memory, number, [0.1, 0.2])
+    memory.close(number, "broke")
+    assert stored(memory, number).state is TrialState.FAIL
+    assert stored(memory, number).user_attrs["epochs"] == 2
+
+
+def test_a_trial_without_an_epoch_has_failed(spec):
+    memory = open_memory(spec())
+    number = memory.propose().number
+    memory.close(number)
+    assert stored(memory, number).state is TrialState.FAIL
+    assert stored(memory, number).user_attrs["reason"] == "fit reported no epoch"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_a_trial_that_never_had_a_finite_objective_has_failed(spec, value):
+    memory = open_memory(spec())
+    number = memory.propose().number
+    assert train(memory, number, [value]) is DIVERGED
+    memory.close(number)
+    trial = stored(memory, number)
+    assert (trial.state, trial.user_attrs["failure"]) == (TrialState.FAIL, FailureKind.DIVERGED)
+    assert trial.user_attrs["reason"] == "val_accuracy was not finite"
+    assert memory.counted == 1
+
+
+@pytest.mark.parametrize("values", [[0.4, math.nan], [0.4, 0.3, math.nan], [0.4, 0.3, 0.2, None]])
+def test_a_trial_that_diverges_later_is_pruned_with_its_best(spec, values):
+    memory = open_memory(spec())
+    number = memory.propose().number
+    assert train(memory, number, values) is DIVERGED
+    memory.close(number)
+    trial = stored(memory, number)
+    assert (trial.state, trial.value, trial.last_step) == (TrialState.PRUNED, 0.4, len(values))
+    assert trial.user_attrs["reason"] == "diverged"
+    assert trial.user_attrs["best_epoch"] == 1
+
+
+def test_infeasible_trials_are_not_among_max_trials(spec):
+    memory = open_memory(spec(max_trials=2))
+    for place in range(4):
+        number = memory.propose().number
+        if place % 3:
+            memory.close(number, "no pixels left", FailureKind.INFEASIBLE)
+    assert memory.propose() is None
+    assert memory.ended == "max_trials"
+    assert (memory.counted, memory.running) == (2, 2)
+
+
+def test_a_space_in_which_nothing_can_be_built_is_given_up(spec):
+    memory = open_memory(spec(max_trials=1))
+    for _ in range(INFEASIBLE_PER_TRIAL):
+        memory.close(memory.propose().number, "no pixels left", FailureKind.INFEASIBLE)
+    assert memory.propose() is None
+    assert memory.ended == "10 configurations could not be built"
+
+
+@pytest.mark.parametrize("searcher", ["grid", "random", "tpe"])
+def test_no_configuration_is_proposed_twice(spec, searcher):
+    memory = open_memory(spec(max_trials=50, searcher={"kind": searcher}), TINY)
+    proposed = []
+    while (proposal := memory.propose()) is not None:
+        proposed.append(tuple(proposal.values.items()))
+        train(memory, proposal.number, [0.5] * 9)
+        memory.close(proposal.number)
+    assert memory.ended == "space exhausted"
+    assert len(proposed) == len(set(proposed)) <= 6
+    if searcher == "grid":
+        assert len(proposed) == 6
+    assert memory.counted == len(proposed)
+    duplicates = [t for t in memory.study.get_trials() if t.user_attrs.get("failure") == "duplicate"]
+    assert duplicates
+    assert all(trial.state is TrialState.FAIL for trial in duplicates)
+
+
+def test_nothing_is_proposed_again_after_a_restart_either(spec):
+    first = open_memory(spec(max_trials=50), TINY)
+    tried = []
+    for place in range(4):
+        proposal = first.propose()
+        tried.append(proposal.values)
+        kind = FailureKind.INFEASIBLE if place % 2 else FailureKind.TRAINING
+        first.close(proposal.number, "broke", kind)
+    second = open_memory(spec(max_trials=50), TINY)
+    while (proposal := second.propose()) is not None:
+        assert proposal.values not in tried
+        tried.append(proposal.values)
+
+
+def test_another_memory_of_the_same_folder_has_the_same_rungs(spec):
+    first = open_memory(spec(max_trials=9))
+    for place in range(6):
+        proposal = first.propose()
+        train(first, proposal.number, [0.1 * place, 0.2, 0.05 * place, 0.5])
+    second = open_memory(spec(max_trials=9))
+    assert second.rungs.rungs == first.rungs.rungs
+    assert second.progressed == first.progressed
+
+
+def test_another_memory_goes_on_with_what_was_left_running(spec):
+    first = open_memory(spec(max_trials=3))
+    running, untouched, done = (first.propose() for _ in range(3))
+    train(first, running.number, [0.5, 0.6])
+    train(first, done.number, [0.9])
+    first.close(done.number)
+
+    second = open_memory(spec(max_trials=3))
+    assert second.running == 0
+    assert [second.propose(), second.propose()] == [running, untouched]
+    assert second.running == 2
+    assert second.propose() is None
+    # The last epochs again, from the checkpoint at rung 1, and then on.
+    assert train(second, running.number, [0.6, 0.7, 0.8], first=2) is CONTINUE
+    second.close(running.number)
+    trial = stored(second, running.number)
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.8)
+    assert trial.intermediate_values == {1: 0.5, 3: 0.7}
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "value"),
+    [
+        ([0.3] * 9, TrialState.COMPLETE, 0.3),
+        ([0.1], TrialState.PRUNED, 0.1),
+        ([math.nan], TrialState.FAIL, None),
+    ],
+)
+def test_another_memory_closes_what_its_last_epoch_had_decided(spec, values, state, value):
+    first = open_memory(spec())
+    leader, ended = first.propose().number, first.propose().number
+    train(first, leader, [0.2])
+    train(first, ended, values)
+    second = open_memory(spec())
+    assert (stored(second, ended).state, stored(second, ended).value) == (state, value)
+    assert second.propose().number == leader
+
+
+def test_a_kill_between_journal_and_study_loses_no_rung(spec):
+    first = open_memory(spec())
+    leader, behind = first.propose().number, first.propose().number
+    train(first, leader, [0.9])
+    row = {"trial": behind, "epoch": 1, "seconds": 0.5, "worker": "w", "val_accuracy": 0.2}
+    EpochJournal(journal_path(first.spec.path)).append(row)
+    second = open_memory(spec())
+    trial = stored(second, behind)
+    assert (trial.state, trial.value, trial.intermediate_values) == (TrialState.PRUNED, 0.2, {1: 0.2})
+
+
+def test_a_proposal_that_was_cut_short_is_closed(spec):
+    first = open_memory(spec())
+    asked = first.study.ask()
+    second = open_memory(spec())
+    trial = stored(second, asked.number)
+    assert (trial.state, trial.user_attrs["failure"]) == (TrialState.FAIL, FailureKind.WORKER)
+    assert second.counted == 0
+
+
+def test_a_resumed_sampler_does_not_draw_the_same_again(spec):
+    first = open_memory(spec())
+    drawn = [first.propose().values for _ in range(2)]
+    for number in range(2):
+        first.close(number, "broke")
+    second = open_memory(spec())
+    assert second.propose().values not in drawn
+
+
+def test_the_same_seed_proposes_the_same(spec, tmp_path):
+    def proposals(folder, seed):
+        memory = open_memory(spec(folder=str(folder), seed=seed))
+        return [memory.propose().values for _ in range(4)]
+
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        (folder / "sweep").mkdir(parents=True)
+    same, again, other = (proposals(folder, seed) for folder, seed in zip(folders, (1, 1, 2), strict=True))
+    assert same == again != other
+
+
+def test_a_used_up_time_budget_starts_nothing_and_ends_what_runs(spec, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("fer_ray.search.memory.time.monotonic", lambda: now[0])
+    memory = open_memory(spec(time_budget="1m"))
+    early, late, done = (memory.propose().number for _ in range(3))
+    train(memory, early, [0.9, 0.8])
+    train(memory, done, [0.95] * 9)
+    now[0] += 59
+    assert memory.seconds_left == 1
+    assert not memory.out_of_time()
+    now[0] += 2
+    assert memory.out_of_time()
+    assert memory.propose() is None
+    assert memory.ended == "time budget"
+    for number in (early, late, done):
+        memory.close(number)
+    cut = stored(memory, early)
+    assert (cut.state, cut.value, cut.last_step) == (TrialState.PRUNED, 0.9, 2)
+    assert cut.user_attrs["reason"] == "time budget"
+    assert stored(memory, done).state is TrialState.COMPLETE
+
+
+def test_without_a_time_budget_there_is_no_end(spec):
+    memory = open_memory(spec())
+    assert memory.seconds_left == math.inf
+    assert not memory.out_of_time()
+
+
+def test_a_budget_that_runs_out_does_not_stop_a_later_run(spec, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("fer_ray.search.memory.time.monotonic", lambda: now[0])
+    first = open_memory(spec(time_budget=5))
+    left = first.propose()
+    now[0] = 6.0
+    assert first.propose() is None
+    second = open_memory(spec(time_budget=5))
+    assert second.propose() == left
+
+
+def test_a_grid_over_a_range_without_a_step_is_refused(spec):
+    with pytest.raises(UnsupportedSpaceError):
+        open_memory(spec(searcher={"kind": "grid"}))
+
+
+def test_the_best_trial_may_be_one_that_was_stopped(spec):
+    memory = open_memory(spec(max_trials=9))
+    numbers = [memory.propose().number for _ in range(4)]
+    train(memory, numbers[0], [0.3] * 9)
+    train(memory, numbers[1], [0.5, math.nan])
+    train(memory, numbers[2], [0.5, 0.1, math.nan])
+    memory.close(numbers[3], "broke")
+    for number in numbers[:3]:
+        memory.close(number)
+    # Trial 2 tied with trial 1, was stopped for it at the first rung, and so took fewer epochs.
+    assert best_trial(memory.study.get_trials(), memory.objective).number == numbers[2]
+    assert best_trial([], memory.objective) is None
+
+
+def test_the_study_opens_without_us(spec):
+    memory = open_memory(spec())
+    train(memory, memory.propose().number, [0.5] * 9)
+    memory.close(0)
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(memory.spec.path / "study.journal"))
+    )
+    study = optuna.load_study(study_name="sweep", storage=storage)
+    assert study.best_value == 0.5
+    assert set(study.best_params) == {"rate", "units"}
