@@ -17,10 +17,24 @@ def make_images(n, side, classes, seed, channels=1):
 
 
 @pytest.fixture(scope="session")
-def data():
+def images():
+    return make_images
+
+
+@pytest.fixture(scope="session")
+def data_of():
+    """Three classes of images of a given side."""
     from fer_ray.training.trial import TrialData
 
-    return TrialData(train=make_images(24, 12, 3, 1), validation=make_images(12, 12, 3, 2), classes=3)
+    def make(side):
+        return TrialData(train=make_images(24, side, 3, 1), validation=make_images(12, side, 3, 2), classes=3)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data(data_of):
+    return data_of(12)
 
 
 @pytest.fixture
