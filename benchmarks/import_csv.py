@@ -8,7 +8,7 @@ each row, and keeps nothing. Each run is a process of its own and the two altern
 (``*_process_s`` count the interpreter's start and imports too), medians over the rounds. Memory is the peak of the
 resident memory of all of a run's processes together, sampled every 20 ms. Without --csv, faces are drawn.
 
-Expected on 2 cores with the 35,887 rows of FER2013: ours about 6 s and 250 MB, the loop about 10 s.
+Expected on 2 cores with the 35,887 rows of FER2013: ours about 4 s and 300 MB, the loop about 9 s.
 The last line is one JSON object.
 """
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from fer_ray.data.duplicates import Integers
-from fer_ray.data.images import encode_png, pixel_digest
+from fer_ray.data.images import encode_pngs, pixel_digest
 from fer_ray.data.parquet_files import RejectedFile
 from fer_ray.data.schema import IMAGE_TYPE, SPLITS
 from fer_ray.data.sources import ImageBatch, Source
@@ -70,8 +70,9 @@ def collect(source: Source, path: Path, rejected: RejectedFile, progress: Progre
 
     def encode(chunk: object) -> tuple[ImageBatch, pa.RecordBatch, list[bytes]]:
         batch = source.decode(chunk)
-        rows = [{"bytes": encode_png(i), "path": p} for i, p in zip(batch.images, batch.paths, strict=True)]
-        encoded = pa.record_batch([pa.array(rows, IMAGE_TYPE)], schema=_SCHEMA)
+        columns = [pa.array(encode_pngs(batch.images), pa.binary()), pa.array(batch.paths, pa.string())]
+        images = pa.StructArray.from_arrays(columns, fields=list(IMAGE_TYPE))
+        encoded = pa.record_batch([images], schema=_SCHEMA)
         return batch, encoded, [pixel_digest(image) for image in batch.images]
 
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
