@@ -4,6 +4,7 @@ Tune's step is one epoch. Training runs in a thread of its own, so that one `fit
 waits after each epoch until Tune asks for the next one or ends the trial.
 """
 
+import gc
 import os
 import queue
 import socket
@@ -80,6 +81,10 @@ class TrialWorker(tune.Trainable):
         """
         limit_threads(sweep.threads)
         import keras_tuner  # noqa: F401  (12 s on a cold disk: paid here, not in a trial)
+
+        # TensorFlow's objects live as long as the process: collections after each trial need not visit them.
+        gc.collect()
+        gc.freeze()
 
         self.sweep, self.data = sweep, ray.get(data[0])
         self.running: TrialThread | None = None

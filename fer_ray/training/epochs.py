@@ -16,7 +16,7 @@ from fer_ray.training.checkpoint import (
     CheckpointFolder,
     set_global_random_state,
 )
-from fer_ray.training.metrics import score_predictions
+from fer_ray.training.metrics import MacroF1, StepScores, score_predictions
 from fer_ray.training.trial import Report, TrialConfig, TrialData, Verdict
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class EpochLoop:
             return keras_fit(*bound.args, **bound.kwargs)
 
         model.fit = fit
+        if _classifies(model, self.data.classes) and not _reports_scores(model):
+            _score_in_steps(model, self.data.classes)
 
     def begin(self, model: Any) -> None:
         """Restores the checkpoint once every callback's `on_train_begin` has run."""
@@ -109,7 +111,7 @@ class EpochLoop:
     def end_epoch(self, model: Any, logs: dict[str, Any]) -> None:
         """Scores the epoch, keeps the best weights, writes a checkpoint if one is due, and reports."""
         self.epoch += 1
-        metrics = {name: float(value) for name, value in logs.items()}
+        metrics = _named(logs)
         metrics |= self._missing_scores(model, metrics)
         value = self._objective(metrics)
         if self.config.objective.better(value, self.best_value):
@@ -152,7 +154,7 @@ class EpochLoop:
         return metrics[metric]
 
     def _missing_scores(self, model: Any, metrics: dict[str, float]) -> dict[str, float]:
-        """Validation scores of a classifier that was compiled without them, by one pass over the images."""
+        """Validation scores of a classifier whose own steps bypass Keras's metrics: one pass over the images."""
         missing = [name for name in _SCORES if f"val_{name}" not in metrics]
         if not missing or not _classifies(model, self.data.classes):
             return {}
@@ -241,6 +243,33 @@ def assign(variables: list[Any], values: Arrays, what: str) -> None:
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _score_in_steps(model: Any, classes: int) -> None:
+    """Counts the predictions that training and validation make anyway, through Keras's `compute_metrics` hook."""
+    scores = model.fer_ray_scores = StepScores(classes)
+    keras_compute = model.compute_metrics
+
+    def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        scores.update_state(y, y_pred)
+        return keras_compute(x, y, y_pred, sample_weight)
+
+    model.compute_metrics = compute_metrics
+
+
+def _named(logs: dict[str, Any]) -> dict[str, float]:
+    """Keras's logs with our scores under their plain names, where the user's own are not there."""
+    metrics = {name: float(value) for name, value in logs.items() if StepScores.PREFIX not in name}
+    for name, value in logs.items():
+        if StepScores.PREFIX in name and not math.isnan(value):
+            metrics.setdefault(name.replace(StepScores.PREFIX, ""), float(value))
+    return metrics
+
+
+def _reports_scores(model: Any) -> bool:
+    """Whether it was compiled with `classification_metrics`, as the shipped spaces are."""
+    compiled = (model.get_compile_config() or {}).get("metrics") or []
+    return any(isinstance(item, dict) and item.get("class_name") == MacroF1.__name__ for item in compiled)
 
 
 def _classifies(model: Any, classes: int) -> bool:

@@ -61,6 +61,30 @@ class BalancedAccuracy(_ConfusionMetric):
         return _mean_where(ops.divide_no_nan(ops.diagonal(self.confusion), occurs), occurs > 0)
 
 
+class StepScores(_ConfusionMetric):
+    """Accuracy, macro-F1 and balanced accuracy of an epoch's own predictions, for models compiled without them.
+
+    Its names carry a prefix that no user's metric has. Its results are NaN where no batch was counted.
+    """
+
+    PREFIX = "fer_ray/"
+
+    def __init__(self, classes: int, name: str = "fer_ray_scores", **options: Any) -> None:
+        super().__init__(classes, name, **options)
+
+    def result(self) -> Any:
+        """The scores so far, by name."""
+        hits, occurs = ops.diagonal(self.confusion), ops.sum(self.confusion, axis=1)
+        total = ops.sum(occurs)
+        f1 = ops.divide_no_nan(2 * hits, ops.sum(self.confusion, axis=0) + occurs)
+        scores = {
+            "accuracy": ops.divide_no_nan(ops.sum(hits), total),
+            "macro_f1": _mean_where(f1, occurs > 0),
+            "balanced_accuracy": _mean_where(ops.divide_no_nan(hits, occurs), occurs > 0),
+        }
+        return {f"{self.PREFIX}{name}": ops.where(total > 0, value, np.nan) for name, value in scores.items()}
+
+
 def _mean_where(values: Any, mask: Any) -> Any:
     kept = ops.cast(mask, "float32")
     return ops.divide_no_nan(ops.sum(values * kept), ops.sum(kept))
