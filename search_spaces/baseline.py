@@ -20,6 +20,9 @@ from fer_ray.training.metrics import classification_metrics
 from fer_ray.training.schedules import learning_rate_schedule
 
 ACTIVATIONS = ["relu", "leaky_relu", "swish"]
+#: Of batch normalisation's statistics. Keras's 0.99 needs hundreds of steps to follow the weights: on small data
+#: sets validation would stay at chance for epochs while training succeeds, and ASHA would judge on that.
+_MOMENTUM = 0.9
 
 
 class BaselineHyperModel(keras_tuner.HyperModel):
@@ -86,7 +89,7 @@ class BaselineHyperModel(keras_tuner.HyperModel):
                     kernel_initializer="he_normal",
                     kernel_regularizer=keras.regularizers.L2(decay) if decay else None,
                 )(x)
-                x = layers.BatchNormalization()(x) if normalise else x
+                x = layers.BatchNormalization(momentum=_MOMENTUM)(x) if normalise else x
                 x = layers.Activation(activation)(x)
                 kernel = 3
             x = layers.MaxPooling2D(2)(x)

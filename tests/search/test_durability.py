@@ -22,7 +22,7 @@ def sweep_file(tmp_path, faces, plain_space) -> Path:
         "name": "long",
         "data": str(faces),
         "space": {"file": str(plain_space)},
-        "scheduler": {"kind": "asha", "eta": 3, "grace": 3, "max_epochs": 400},
+        "scheduler": {"kind": "asha", "eta": 3, "grace": 3, "max_epochs": 120},
         "max_trials": 4,
         "concurrency": 2,
         "folder": str(tmp_path / "sweeps"),
@@ -52,7 +52,7 @@ def wait_for_epochs(journal: Path, count: int, process: subprocess.Popen) -> lis
 def test_an_ended_driver_loses_no_result(tmp_path, sweep_file, end):
     process = start("run", str(sweep_file), cwd=tmp_path)
     folder = tmp_path / "sweeps" / "long"
-    before = wait_for_epochs(folder / "epochs.jsonl", 30, process)
+    before = wait_for_epochs(folder / "epochs.jsonl", 10, process)
     process.send_signal(end)
     output, _ = process.communicate(timeout=120)
     if end is signal.SIGINT:
