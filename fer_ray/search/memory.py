@@ -120,11 +120,12 @@ class SweepMemory:
         """The next trial: one that an earlier process left unfinished, or the sampler's choice.
 
         Returns:
-            None once the sweep shall start no more trials; `ended` then says why.
+            None once the sweep shall start no more trials; `ended` then says why. Also None, and `ended` None,
+            while it depends on running trials, which count only if their models can be built.
         """
         if self.ended is None:
             self.ended = self._end_reason()
-        if self.ended is not None:
+        if self.ended is not None or (self.counted >= self.spec.max_trials and not self._unfinished):
             return None
         if self._unfinished:
             return self._unfinished.pop(0)
@@ -206,7 +207,8 @@ class SweepMemory:
         if self.seconds_left == 0:
             return "time budget"
         infeasible = self._infeasible()
-        if self.counted >= self.spec.max_trials and not self._unfinished:
+        built = sum(trial.state.is_finished() or trial.number in self.progressed for trial in self._counted())
+        if built >= self.spec.max_trials and not self._unfinished:
             return "max_trials"
         if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
             return f"{infeasible} configurations could not be built"

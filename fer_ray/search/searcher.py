@@ -26,12 +26,12 @@ class StudySearcher(Searcher):
         self._numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """A configuration; None while all slots are taken; `FINISHED` when no trial comes any more."""
+        """A configuration; None while it has to wait; `FINISHED` when no trial comes any more."""
         if len(self._numbers) >= self.concurrency:
             return None
         proposal = self.memory.propose()
         if proposal is None:
-            return str(Searcher.FINISHED)
+            return str(Searcher.FINISHED) if self.memory.ended else None
         self._numbers[trial_id] = proposal.number
         return {"trial": proposal.number, "values": proposal.values}
 

@@ -200,9 +200,34 @@ def test_infeasible_trials_are_not_among_max_trials(spec):
         number = memory.propose().number
         if place % 3:
             memory.close(number, "no pixels left", FailureKind.INFEASIBLE)
+        else:
+            train(memory, number, [0.5])
     assert memory.propose() is None
     assert memory.ended == "max_trials"
     assert (memory.counted, memory.running) == (2, 2)
+
+
+def test_the_last_trial_is_replaced_if_it_turns_out_infeasible(spec):
+    memory = open_memory(spec(max_trials=2))
+    train(memory, memory.propose().number, [0.5])
+    last = memory.propose().number
+    assert memory.propose() is None
+    assert memory.ended is None
+    memory.close(last, "no pixels left", FailureKind.INFEASIBLE)
+    replacement = memory.propose().number
+    assert memory.propose() is None
+    assert memory.ended is None
+    train(memory, replacement, [0.4])
+    assert memory.propose() is None
+    assert memory.ended == "max_trials"
+
+
+@pytest.mark.parametrize("kind", [FailureKind.TRAINING, FailureKind.WORKER])
+def test_the_last_trial_is_not_replaced_if_it_fails_otherwise(spec, kind):
+    memory = open_memory(spec(max_trials=1))
+    memory.close(memory.propose().number, "broke", kind)
+    assert memory.propose() is None
+    assert memory.ended == "max_trials"
 
 
 def test_a_space_in_which_nothing_can_be_built_is_given_up(spec):
