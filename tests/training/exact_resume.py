@@ -41,13 +41,6 @@ LIVELY = {"augment": True, "conv_dropout": 0.2, "head_dropout": 0.4, "class_weig
 TINY = {"filters": [4], "batch_sizes": [8]}
 SCENARIOS = {
     "baseline": Scenario(SHIPPED / "baseline.py", (3,), {**LIVELY, "optimizer": "adamw"}, TINY),
-    "bfloat16": Scenario(
-        SHIPPED / "baseline.py",
-        (3,),
-        {**LIVELY, "optimizer": "sgd", "schedule": "constant", "head": "flatten"},
-        TINY,
-        precision="mixed_bfloat16",
-    ),
     # The head trains for three epochs: paused in that phase, at its end, and in the next phase.
     "transfer": Scenario(
         SHIPPED / "transfer.py",
@@ -56,6 +49,7 @@ SCENARIOS = {
         {"backbones": ["squeezenet"], "weights": "none", "input_sizes": [48], "batch_sizes": [8]},
     ),
     "watchful": Scenario(HERE / "spaces" / "watchful.py", (3,)),
+    "bfloat16": Scenario(HERE / "spaces" / "watchful.py", (3,), precision="mixed_bfloat16"),
 }
 
 
