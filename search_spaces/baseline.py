@@ -33,6 +33,7 @@ class BaselineHyperModel(keras_tuner.HyperModel):
         input_shape: (height, width, channels) of the uint8 images.
         filters: Choices for the first block's filters; each further block has twice as many, at most 512.
         blocks: Fewest and most blocks.
+        convolutions: Fewest and most convolutions a block.
         batch_sizes: Choices for the batch size.
     """
 
@@ -42,11 +43,13 @@ class BaselineHyperModel(keras_tuner.HyperModel):
         input_shape: tuple[int, int, int],
         filters: Sequence[int] = (32, 48, 64),
         blocks: tuple[int, int] = (3, 5),
+        convolutions: tuple[int, int] = (1, 2),
         batch_sizes: Sequence[int] = (32, 64, 128),
     ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, tuple(input_shape)
-        self.filters, self.blocks, self.batch_sizes = list(filters), blocks, list(batch_sizes)
+        self.filters, self.blocks, self.convolutions = list(filters), blocks, convolutions
+        self.batch_sizes = list(batch_sizes)
 
     def build(self, hp: Any) -> Any:
         """A compiled model from uint8 images to probabilities."""
@@ -73,7 +76,7 @@ class BaselineHyperModel(keras_tuner.HyperModel):
 
     def _features(self, hp: Any, x: Any) -> Any:
         filters = hp.Choice("filters", self.filters)
-        convolutions = hp.Int("convolutions", 1, 2)
+        convolutions = hp.Int("convolutions", *self.convolutions)
         kernel = hp.Choice("first_kernel", [3, 5])
         normalise = hp.Boolean("batch_norm", default=True)
         activation = hp.Choice("activation", ACTIVATIONS)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fer_ray.search import SweepResult
     from fer_ray.serving.deploy import Endpoint
 
-_DRAWN_FACES = 6000
+_DRAWN_FACES = 4000
 
 
 def demo(
