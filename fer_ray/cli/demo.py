@@ -79,7 +79,7 @@ def _search(faces: Path, folder: Path, sweep_file: Path) -> "SweepResult":
             "name": name,
             "data": str(faces),
             "folder": str(folder / "sweeps"),
-            "model.name": faces.name,
+            "model.name": "demo",
             "model.registry": str(folder / "registry"),
         },
     )

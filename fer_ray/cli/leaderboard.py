@@ -1,4 +1,4 @@
-"""The leaderboard as a table, with the hyperparameters that fit."""
+"""The leaderboard as a table."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,21 +6,23 @@ if TYPE_CHECKING:
     from fer_ray.search import SweepResult
 
 
-def print_leaderboard(result: "SweepResult", top: int) -> None:
-    """Prints the best trials of a sweep, best first."""
-    from fer_ray.cli.console import print_table
+_COLUMNS = ["rank", "trial", "value", "epoch", "state", "seconds", "parameters"]
 
-    rows = [_row(row) for row in result.leaderboard(top)]
+
+def print_leaderboard(result: "SweepResult", top: int) -> None:
+    """Prints the best trials of a sweep, best first, and the hyperparameters of the first."""
+    from fer_ray.cli.console import print_table, stdout
+
+    rows = result.leaderboard(top)
     title = f"{result.spec.name}: best {result.objective.metric}"
-    print_table(
-        title, rows, ["rank", "trial", "value", "epoch", "state", "seconds", "parameters", "hyperparameters"]
-    )
+    print_table(title, [_row(row) for row in rows], _COLUMNS)
+    if rows:
+        chosen = ", ".join(f"{name} {_short(value)}" for name, value in rows[0]["hyperparameters"].items())
+        stdout.print(f"Trial {rows[0]['trial']}: {chosen}", highlight=False)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    chosen = ", ".join(f"{name}={_short(value)}" for name, value in row["hyperparameters"].items())
-    epochs = f"{row['best_epoch']}/{row['epochs']}"
-    return {**row, "epoch": epochs, "seconds": f"{row['seconds']:.0f}", "hyperparameters": chosen}
+    return {**row, "epoch": f"{row['best_epoch']} of {row['epochs']}", "seconds": f"{row['seconds']:.0f}"}
 
 
 def _short(value: Any) -> str:
