@@ -1,13 +1,28 @@
 """Sweeps: what to search, run on Ray Tune, remembered in an Optuna study.
 
-from fer_ray.search import SweepSpec, run
+    from fer_ray.search import SweepSpec, run
 
-result = run(SweepSpec.from_yaml("search_spaces/fer2013.yaml"))
-print(result.best)
+    result = run(SweepSpec.from_yaml("search_spaces/fer2013.yaml"))
+    print(result.best)
+
+Names are imported when they are first used, so that `fer_ray.search.rungs` comes without Ray.
 """
 
-from fer_ray.search.spec import SweepSpec
-from fer_ray.search.status import SweepStatus
-from fer_ray.search.sweep import SweepResult, list_sweeps, load_result, resume, run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_ray.search.spec import SweepSpec
+    from fer_ray.search.status import SweepStatus
+    from fer_ray.search.sweep import SweepResult, list_sweeps, load_result, resume, run
 
 __all__ = ["SweepResult", "SweepSpec", "SweepStatus", "list_sweeps", "load_result", "resume", "run"]
+
+_HOMES = {"SweepSpec": "spec", "SweepStatus": "status"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name from its module."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'sweep')}"), name)
