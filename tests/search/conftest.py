@@ -1,4 +1,4 @@
-"""A small data set, small spaces, and one Ray cluster for all sweeps of this folder."""
+"""A small data set, small spaces, and one Ray cluster for the sweeps of a file."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster():
     import ray
 
