@@ -1,5 +1,6 @@
 """`fer-ray demo`: the whole way once, from faces to an answering endpoint."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,7 @@ def _make_data(source: Path | None, folder: Path) -> Path:
     from fer_ray.data.importer import import_dataset
     from fer_ray.data.synthetic import write_synthetic
 
-    out = folder / ("data" if source is None else f"data-{source.stem}")
+    out = folder / ("data" if source is None else f"data-{_digest(source)}")
     if (out / "dataset.json").exists():
         stdout.print(f"Faces: {out}, made before", highlight=False)
         return out
@@ -65,6 +66,11 @@ def _make_data(source: Path | None, folder: Path) -> Path:
             import_dataset(source, out, progress=progress)
     stdout.print(f"Faces: {out}", highlight=False)
     return out
+
+
+def _digest(source: Path) -> str:
+    """Eight characters that tell one source from another of the same name."""
+    return hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
 
 
 def _search(faces: Path, folder: Path, sweep_file: Path) -> "SweepResult":

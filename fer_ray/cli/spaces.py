@@ -29,6 +29,7 @@ def show(
     import yaml
 
     from fer_ray.cli.console import print_json, print_table, progress_bar, stdout
+    from fer_ray.errors import ConfigError
     from fer_ray.spaces.describe import describe, describe_size
     from fer_ray.training.space_file import SpaceFile
     from fer_ray.training.threads import limit_threads
@@ -36,7 +37,11 @@ def show(
     limit_threads(1)
     from fer_ray.training.summary import summarise
 
-    space_file = SpaceFile(path=file, object=object_, arguments=yaml.safe_load(arguments))
+    try:
+        given = yaml.safe_load(arguments)
+    except yaml.YAMLError as error:
+        raise ConfigError("--arguments", "must be YAML", arguments) from error
+    space_file = SpaceFile(path=file, object=object_, arguments=given)
     with progress_bar() as progress:
         found = summarise(
             space_file, classes=classes, input_shape=_shape(shape), samples=samples, progress=progress

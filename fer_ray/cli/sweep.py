@@ -126,14 +126,14 @@ def results(
     as_json: _Json = False,
 ) -> None:
     """Show the leaderboard of a sweep, finished or not."""
-    from fer_ray.cli.console import stdout
+    from fer_ray.cli.console import stderr
     from fer_ray.results.tables import write_tables
     from fer_ray.search import load_result
 
     result = load_result(folder)
     if parquet is not None:
         write_tables(parquet, result.trials, result.epochs)
-        stdout.print(f"Wrote {parquet}/trials.parquet and {parquet}/epochs.parquet", highlight=False)
+        stderr.print(f"Wrote {parquet}/trials.parquet and {parquet}/epochs.parquet", highlight=False)
     _show(result, as_json, top)
 
 
@@ -148,7 +148,10 @@ def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
         key, separator, text = pair.partition("=")
         if not separator:
             raise ConfigError("--set", "must read key=value", pair)
-        found[key] = yaml.safe_load(text)
+        try:
+            found[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}", "must be YAML", text) from error
     return found
 
 
@@ -178,5 +181,7 @@ def _show(result: "SweepResult", as_json: bool, top: int = 10) -> None:
         if ended.ended == "interrupted":
             stdout.print(f"Go on with: fer-ray sweep resume {result.path}", highlight=False)
     stdout.print(f"Tables: {result.path}/trials.parquet, {result.path}/epochs.parquet", highlight=False)
-    storage = result.spec.storage or result.path / "study.journal"
-    stdout.print(f"Study:  optuna-dashboard {storage}", highlight=False)
+    if result.spec.storage:
+        stdout.print(f"Study:  {result.spec.study_name} in the sweep file's storage", highlight=False)
+    else:
+        stdout.print(f"Study:  optuna-dashboard {result.path / 'study.journal'}", highlight=False)

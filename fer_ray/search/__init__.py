@@ -12,17 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_ray.search.result import SweepResult, list_sweeps, load_result
     from fer_ray.search.spec import SweepSpec
     from fer_ray.search.status import SweepStatus
-    from fer_ray.search.sweep import SweepResult, list_sweeps, load_result, resume, run
+    from fer_ray.search.sweep import resume, run
 
 __all__ = ["SweepResult", "SweepSpec", "SweepStatus", "list_sweeps", "load_result", "resume", "run"]
 
-_HOMES = {"SweepSpec": "spec", "SweepStatus": "status"}
+_HOMES = {"SweepSpec": "spec", "SweepStatus": "status", "resume": "sweep", "run": "sweep"}
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name from its module."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'sweep')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'result')}"), name)

@@ -19,6 +19,11 @@ def journal_path(sweep: Path) -> Path:
     return sweep / "epochs.jsonl"
 
 
+def study_path(sweep: Path) -> Path:
+    """Where a sweep keeps its study, unless a storage URL says otherwise."""
+    return sweep / "study.journal"
+
+
 def checkpoint_folder(sweep: Path, number: int) -> Path:
     """Where the checkpoints of one trial lie."""
     return sweep / "checkpoints" / f"trial-{number:05d}"
@@ -35,12 +40,14 @@ class Outcome:
     """How the last run of a sweep ended.
 
     Args:
-        ended: ``max_trials``, ``time budget``, ``space exhausted``, ``interrupted`` or another reason.
+        ended: ``max_trials``, ``time budget``, ``space exhausted``, ``interrupted`` or another reason;
+            ``killed`` until a run has ended.
         seconds: Of searching, over all runs.
         training_seconds: Of them inside epochs, summed over workers, over all runs.
         workers: In the last run.
         utilisation: Of the last run, 0 to 1.
         model: Reference of the registered winner; None if none was registered.
+        winner: Number of its trial.
     """
 
     ended: str
@@ -49,6 +56,7 @@ class Outcome:
     workers: int
     utilisation: float
     model: str | None = None
+    winner: int | None = None
 
 
 class SweepFolder:
@@ -79,8 +87,26 @@ class SweepFolder:
             raise SweepError("space.file", "must be a Python file", str(spec.space.file))
         folder.path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(spec.space.file, folder.space_file)
-        write_atomically(folder.spec_file, spec.to_yaml())
+        write_atomically(folder.spec_file, spec.with_study().to_yaml())
         return folder
+
+    def has_newer_epochs(self) -> bool:
+        """Whether the tables lack what the journal has."""
+        tables, journal = self.path / "trials.parquet", journal_path(self.path)
+        if not tables.exists():
+            return True
+        return journal.exists() and journal.stat().st_mtime > tables.stat().st_mtime
+
+    def discard(self) -> None:
+        """Takes back a sweep that could not start, so that its name is free again."""
+        if not self.outcome_file.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def repair(self) -> None:
+        """Cuts off what a full disk or a kill left behind the study's last whole line: Optuna would refuse it."""
+        file = study_path(self.path)
+        if file.exists() and not (content := file.read_bytes()).endswith(b"\n"):
+            write_atomically(file, content[: content.rfind(b"\n") + 1])
 
     @classmethod
     def open(cls, path: str | Path) -> "SweepFolder":

@@ -7,6 +7,8 @@ before Tune acts on it. A new process that opens the same folder and study knows
 import math
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fer_ray.errors import SweepError
 from fer_ray.objective import Objective
 from fer_ray.results.journal import EpochJournal
-from fer_ray.search.folder import checkpoint_folders, journal_path
+from fer_ray.search.folder import checkpoint_folders, journal_path, study_path
 from fer_ray.search.rungs import Decision, Rungs
 from fer_ray.search.spec import SweepSpec
 from fer_ray.spaces import Space, Values
@@ -69,7 +71,8 @@ def open_storage(spec: SweepSpec) -> BaseStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if spec.storage is None:
-        return JournalStorage(JournalFileBackend(str(spec.path / "study.journal")))
+        # Absolute: Optuna locks by a symlink, and a relative one would lead nowhere.
+        return JournalStorage(JournalFileBackend(str(study_path(spec.path).absolute())))
     try:
         return RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # SQLAlchemy's and each driver's own errors
@@ -93,7 +96,7 @@ class SweepMemory:
         self.spec, self.space, self.objective = spec, space, spec.goal
         direction = StudyDirection.MAXIMIZE if self.objective.mode == "max" else StudyDirection.MINIMIZE
         self.study = optuna.create_study(
-            storage=storage, study_name=spec.name, direction=direction, load_if_exists=True
+            storage=storage, study_name=spec.study_name, direction=direction, load_if_exists=True
         )
         done = len(self.study.get_trials(deepcopy=False))
         # A sampler's random state is not in the storage: a resumed one must not draw what the first has drawn.
@@ -109,6 +112,7 @@ class SweepMemory:
         self.journal = EpochJournal(journal_path(spec.path))
         self.deadline = time.monotonic() + spec.time_budget if spec.time_budget else None
         self.ended: str | None = None
+        self.broken: Exception | None = None
         self.progressed: dict[int, Progressed] = {}
         self._open: dict[int, optuna.Trial] = {}
         self._keys = {space.configuration_key(values_of(trial)) for trial in self._proposed()}
@@ -139,16 +143,19 @@ class SweepMemory:
                 self._open[trial.number] = trial
                 return Proposal(trial.number, values)
             self._fail(trial, FailureKind.DUPLICATE, "the same configuration was trained before")
-        self.ended = "space exhausted"
+        self.ended = "space exhausted" if self.spec.searcher.kind == "grid" else "no new configuration"
         return None
 
     def record_epoch(self, result: dict[str, Any]) -> Decision:
         """Writes an epoch to the journal and decides what becomes of the trial.
 
         Args:
-            result: `trial`, `epoch`, `seconds`, `worker` and the epoch's metrics.
+            result: `trial`, `epoch`, `seconds`, `worker` and the epoch's metrics; an epoch that is in the journal
+                already, since its trial was taken up again, gets the verdict that it had.
         """
         number, epoch = result["trial"], result["epoch"]
+        if epoch <= self.progressed.get(number, Progressed()).epoch:
+            return self._decide(number, epoch, result.get(self.objective.metric))
         self.journal.append({**result, "timestamp": datetime.now(UTC).isoformat()})
         decision = self._decide(number, epoch, result.get(self.objective.metric))
         rung = self.rungs.rung_of(number)
@@ -173,10 +180,33 @@ class SweepMemory:
             self.study.tell(trial, seen.best)
         self._delete_losers()
 
+    def winner(self) -> FrozenTrial | None:
+        """The best trial so far of those that have ended."""
+        return best_trial(self.study.get_trials(deepcopy=False), self.objective)
+
     @property
     def running(self) -> int:
         """Trials proposed and not yet closed."""
         return len(self._open) - len(self._unfinished)
+
+    @property
+    def closed(self) -> int:
+        """Trials that count against `max_trials` and have ended."""
+        return self.counted - len(self._open)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keeps an error that Tune would turn into a traceback, so that the sweep can raise it itself."""
+        try:
+            yield
+        except Exception as error:
+            self.broken = self.broken or error
+            raise
+
+    def interrupt(self) -> None:
+        """Takes note that the search has stopped; with trials open, it was not for a reason of its own."""
+        if self._open:
+            self.ended = None
 
     @property
     def counted(self) -> int:
@@ -231,10 +261,11 @@ class SweepMemory:
     def _reopen(self) -> list[Proposal]:
         """Trials that an earlier process left RUNNING: closed if they had ended, proposed again if not."""
         left = []
-        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            trial = optuna.Trial(self.study, frozen._trial_id)
-            self._open[frozen.number] = trial
-            self._report_rungs(trial, frozen)
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        # All of them first: closing one deletes the checkpoints of trials that are not open.
+        self._open = {frozen.number: optuna.Trial(self.study, frozen._trial_id) for frozen in running}
+        for frozen in running:
+            self._report_rungs(self._open[frozen.number], frozen)
             decision = self.progressed.get(frozen.number, Progressed()).decision
             if VALUES_ATTRIBUTE not in frozen.user_attrs:
                 self.close(frozen.number, "its proposal was cut short", FailureKind.WORKER)
@@ -251,7 +282,7 @@ class SweepMemory:
                 trial.report(rung.values[frozen.number], rung.epoch)
 
     def _cut_short(self, seen: Progressed) -> bool:
-        return self.ended == "time budget" and seen.decision is not Decision.FINISHED
+        return self.seconds_left == 0 and seen.decision is not Decision.FINISHED
 
     def _prune(self, trial: optuna.Trial, seen: Progressed) -> None:
         rung = self.rungs.rung_of(trial.number)
@@ -266,7 +297,7 @@ class SweepMemory:
 
     def _delete_losers(self) -> None:
         """Keeps the checkpoints of the best trial and of those that still run."""
-        best = best_trial(self.study.get_trials(deepcopy=False), self.objective)
+        best = self.winner()
         keep = {*self._open, *([best.number] if best else [])}
         for number, folder in checkpoint_folders(self.spec.path):
             if number not in keep:

@@ -35,9 +35,9 @@ def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> No
 def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row per trial of the study but for duplicates, which were never trained."""
     names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
-    if spec.name not in names:
+    if spec.study_name not in names:
         return []
-    study = optuna.load_study(study_name=spec.name, storage=storage)
+    study = optuna.load_study(study_name=spec.study_name, storage=storage)
     by_trial: dict[int, list[dict[str, Any]]] = {}
     for row in epochs:
         by_trial.setdefault(row["trial"], []).append(row)

@@ -23,6 +23,7 @@ class RungScheduler(FIFOScheduler):
         """Continues or stops; called for results without `done` only."""
         # Tune flattens results: the epoch's own columns lie under "row/", apart from what Tune adds.
         row = {key.removeprefix("row/"): value for key, value in result.items() if key.startswith("row/")}
-        decision = self.memory.record_epoch(row)
+        with self.memory.guarded():
+            decision = self.memory.record_epoch(row)
         go_on = decision is Decision.CONTINUE and not self.memory.out_of_time()
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)

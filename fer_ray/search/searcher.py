@@ -39,13 +39,15 @@ class StudySearcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Closes the trial in the study."""
-        number = self._numbers.pop(trial_id)
-        if error:
-            self.memory.close(number, "its worker died more often than `retries` allows", FailureKind.WORKER)
-            return
-        ended = result or {}
+        number, ended = self._numbers[trial_id], result or {}
         kind = FailureKind.INFEASIBLE if ended.get("infeasible") else FailureKind.TRAINING
-        self.memory.close(number, ended.get("failed"), kind)
+        with self.memory.guarded():
+            if error:
+                reason = "its worker failed or died more often than `retries` allows; Ray's logs say why"
+                self.memory.close(number, reason, FailureKind.WORKER)
+            else:
+                self.memory.close(number, ended.get("failed"), kind)
+        del self._numbers[trial_id]
 
     def save(self, checkpoint_path: str) -> None:
         """What Tune keeps of it: nothing, since the study and the journal hold all."""

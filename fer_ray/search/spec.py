@@ -1,6 +1,7 @@
 """What a sweep is asked to do: read from YAML, checked, and written beside its results."""
 
 import re
+import uuid
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -60,10 +61,23 @@ class SpaceSection(_Section):
 
 
 class ObjectiveSection(_Section):
-    """What is optimised."""
+    """What is optimised.
+
+    Args:
+        metric: A column of the epoch table.
+        mode: If absent, ``min`` for losses and errors and ``max`` for all else.
+    """
 
     metric: str = "val_accuracy"
     mode: Mode = "max"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _infer_mode(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "mode" in content:
+            return content
+        metric = str(content.get("metric", ""))
+        return {**content, "mode": "min" if metric.endswith(("loss", "error")) else "max"}
 
 
 class SearcherSection(_Section):
@@ -135,6 +149,7 @@ class SweepSpec(_Section):
         precision: Keras dtype policy of the trials; the winner is always evaluated in float32.
         retries: How often a trial is taken up again after its worker died.
         storage: Optuna storage URL; a file in the sweep's folder if None.
+        study: The study's name in the storage; given to a sweep when it is made.
         folder: Where sweeps lie; every node must see it under this path.
         address: Of a Ray cluster; a local one is started if None.
     """
@@ -153,6 +168,7 @@ class SweepSpec(_Section):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     retries: Annotated[int, Field(ge=0)] = 2
     storage: str | None = None
+    study: str | None = None
     folder: Path = Path("sweeps")
     model: ModelSection = ModelSection()
     address: str | None = None
@@ -204,6 +220,16 @@ class SweepSpec(_Section):
     def to_yaml(self) -> str:
         """The resolved sweep file: every key, defaults too."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def with_study(self) -> Self:
+        """Named in its storage: in a database, which sweeps share, by a name that no other sweep has."""
+        unique = f"{self.name}-{uuid.uuid4().hex[:8]}" if self.storage else self.name
+        return self.model_copy(update={"study": self.study or unique})
+
+    @property
+    def study_name(self) -> str:
+        """The study's name in the storage."""
+        return self.study or self.name
 
     @property
     def path(self) -> Path:

@@ -58,7 +58,7 @@ class StatusWatcher(Callback):
     def __init__(self, memory: SweepMemory, concurrency: int, watch: Watch) -> None:
         self.memory, self.concurrency, self.watch = memory, concurrency, watch
         self.started, self._told = time.monotonic(), 0.0
-        self.closed_before = self._closed()
+        self.closed_before = memory.closed
         self.epochs, self.training_seconds = 0, 0.0
 
     def on_trial_result(
@@ -99,14 +99,11 @@ class StatusWatcher(Callback):
             eta=self._eta(elapsed),
         )
 
-    def _closed(self) -> int:
-        return self.memory.counted - self.memory.running
-
     def _eta(self, elapsed: float) -> float | None:
-        closed = self._closed() - self.closed_before
+        closed = self.memory.closed - self.closed_before
         if closed <= 0:
             return None
-        left = self.memory.spec.max_trials - self._closed()
+        left = self.memory.spec.max_trials - self.memory.closed
         by_trials = elapsed / closed * max(left, 0)
         return by_trials if self.memory.deadline is None else min(by_trials, self.memory.seconds_left)
 

@@ -22,7 +22,7 @@ from fer_ray.search.folder import checkpoint_folder
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.space_file import SpaceFile
 from fer_ray.training.threads import limit_threads
-from fer_ray.training.trial import TrialConfig, TrialData, Verdict, hyperparameters_of, one_line, train
+from fer_ray.training.trial import TrialConfig, TrialData, Verdict, one_line, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +88,12 @@ class TrialWorker(tune.Trainable):
 
         self.sweep, self.data = sweep, ray.get(data[0])
         self.running: TrialThread | None = None
+        self.former: TrialThread | None = None
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch."""
+        self._end(self.former)
+        self.former = None
         if self.running is None:
             number, values = self.config["trial"], self.config["values"]
             self.running = TrialThread(
@@ -100,16 +103,19 @@ class TrialWorker(tune.Trainable):
         if "done" in result:
             return result
         worker = f"{socket.gethostname()}-{os.getpid()}"
-        return {"row": {"trial": self.config["trial"], "worker": worker, **result}}
+        return {"row": {**result, "trial": self.config["trial"], "worker": worker}}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Makes room for the next trial; never refuses, since Tune would then lose that trial."""
-        self._end()
+        """Makes room for the next trial; never refuses, since Tune would then lose that trial.
+
+        The former trial's thread is ended in the next step: Tune never hears of a worker that dies in here.
+        """
+        self.former, self.running = self.running, None
         return True
 
     def cleanup(self) -> None:
         """Ends the running trial."""
-        self._end()
+        self._end(self.running)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: a trial's checkpoints lie in the sweep's folder, where every worker finds them."""
@@ -117,10 +123,10 @@ class TrialWorker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
-    def _end(self) -> None:
-        running, self.running = self.running, None
-        if running is not None:
-            running.close()
+    @staticmethod
+    def _end(trial: "TrialThread | None") -> None:
+        if trial is not None:
+            trial.close()
 
 
 class TrialThread:
@@ -150,19 +156,15 @@ class TrialThread:
         self._thread.join()
 
     def _train(self, config: TrialConfig, data: TrialData, checkpoints: CheckpointFolder) -> None:
-        hp = hyperparameters_of(config)
-        known = len(hp.space)
         ended: dict[str, Any] = {"done": True}
         try:
-            train(config, data, report=self._report, checkpoints=checkpoints, hp=hp)
+            train(config, data, report=self._report, checkpoints=checkpoints)
         except InfeasibleModelError as error:
             ended |= {"failed": str(error), "infeasible": True}
         except FailedTrialError as error:
             ended |= {"failed": str(error)}
-        except Exception as error:  # A trial's own fault must not end its worker.
+        except BaseException as error:  # whatever a user's code raises, SystemExit too, ends its trial only
             ended |= {"failed": one_line(error)}
-        if len(hp.space) > known:
-            ended["discovered"] = hp.get_config()
         self._results.put(ended)
 
     def _report(self, metrics: dict[str, Any]) -> Verdict:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import FrozenTrial
+
 from fer_ray.data import Dataset
 from fer_ray.errors import SweepError
 from fer_ray.progress import Progress
 from fer_ray.registry import Registry
 from fer_ray.search.folder import SweepFolder
-from fer_ray.search.memory import SweepMemory, best_trial, values_of
+from fer_ray.search.memory import SweepMemory, values_of
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.trainable import WorkerSetup
@@ -40,30 +42,29 @@ def register_winner(
     spec: SweepSpec,
     setup: WorkerSetup,
     memory: SweepMemory,
+    best: FrozenTrial,
     data: Dataset,
     reference: Any,
     progress: Progress,
-) -> str | None:
+) -> str:
     """Makes a model version of the best trial.
 
     Args:
         folder: The sweep's.
         spec: The sweep.
         setup: The trials'.
-        memory: Where the best trial is looked up.
+        memory: The sweep's.
+        best: The trial that won.
         data: The data set; its test split is used here and nowhere else.
         reference: Ray's, to the trials' data.
         progress: Told of the stages.
 
     Returns:
-        The version's reference; None if no trial has a value.
+        The version's reference.
 
     Raises:
         FerRayError: If the model cannot be rebuilt, exported or registered.
     """
-    best = best_trial(memory.study.get_trials(deepcopy=False), memory.objective)
-    if best is None:
-        return None
     winner = Winner(
         number=best.number,
         value=best.user_attrs["best_value"],
@@ -87,7 +88,7 @@ def register_winner(
     fields = made | _provenance(spec, winner, memory, data)
     version = Registry(spec.model.registry).register(spec.model.name or spec.name, folder.winner, fields)
     shutil.rmtree(folder.winner, ignore_errors=True)
-    return version.reference
+    return str(version.reference)
 
 
 def _provenance(spec: SweepSpec, winner: Winner, memory: SweepMemory, data: Dataset) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Checkpoint:
         best: Values of the model's variables at the best epoch; empty if no epoch had a finite objective.
         best_epoch: That epoch; 0 if there is none.
         best_value: The objective there.
+        result: What was, or was to be, reported of this epoch: a kill may come between.
         random_state: Of Python's and NumPy's global generators.
     """
 
@@ -46,6 +47,7 @@ class Checkpoint:
     best: Arrays
     best_epoch: int
     best_value: float | None
+    result: dict[str, Any] = field(default_factory=dict)
     random_state: dict[str, Any] = field(default_factory=lambda: global_random_state())
 
 
@@ -108,6 +110,7 @@ def _encode(checkpoint: Checkpoint) -> bytes:
         "callbacks": [_externalise(item, arrays) for item in checkpoint.callbacks],
         "best_epoch": checkpoint.best_epoch,
         "best_value": checkpoint.best_value,
+        "result": checkpoint.result,
         "random_state": checkpoint.random_state,
     }
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
@@ -136,6 +139,7 @@ def _decode(file: Path) -> Checkpoint:
         callbacks=[_internalise(item, arrays) for item in state["callbacks"]],
         best_epoch=state["best_epoch"],
         best_value=state["best_value"],
+        result=state["result"],
         random_state=state["random_state"],
         **groups,
     )

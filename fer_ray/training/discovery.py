@@ -108,6 +108,8 @@ class _Probe:
             return str(error)
         finally:
             self._merge(hp)
+        if initial_epoch and not loop.began:
+            return "fit: must call on_train_begin of its callbacks to be resumed"
         return None
 
     def space(self) -> dict[str, Any]:

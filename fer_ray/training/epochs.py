@@ -17,7 +17,7 @@ from fer_ray.training.checkpoint import (
     set_global_random_state,
 )
 from fer_ray.training.metrics import MacroF1, StepScores, score_predictions
-from fer_ray.training.trial import Report, TrialConfig, TrialData, Verdict
+from fer_ray.training.trial import Report, TrialConfig, TrialData, TrialStopped, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class EpochLoop:
         self.best_epoch = resumed.best_epoch if resumed else 0
         self.best_value = resumed.best_value if resumed else None
         self.epoch = self.initial_epoch
-        self.stopped = False
+        self.stopped = self.began = False
         self.callback = _Observer(self)
         self._others: Sequence[Any] = ()
         self._epoch_started = self._last_checkpoint = time.monotonic()
@@ -84,6 +84,7 @@ class EpochLoop:
 
     def begin(self, model: Any) -> None:
         """Restores the checkpoint once every callback's `on_train_begin` has run."""
+        self.began = True
         if self.resumed is None:
             return
         checkpoint, self.resumed = self.resumed, None
@@ -109,22 +110,32 @@ class EpochLoop:
         self._epoch_started = time.monotonic()
 
     def end_epoch(self, model: Any, logs: dict[str, Any]) -> None:
-        """Scores the epoch, keeps the best weights, writes a checkpoint if one is due, and reports."""
+        """Scores the epoch, keeps the best weights, writes a checkpoint if one is due, and reports.
+
+        Raises:
+            FailedTrialError: If the objective is missing, or a resumed `fit` never called `on_train_begin`.
+            TrialStopped: If `fit` goes on after it was stopped.
+        """
+        if self.stopped:
+            raise TrialStopped
+        if self.resumed is not None:
+            raise FailedTrialError("fit", "must call on_train_begin of its callbacks to be resumed")
         self.epoch += 1
         metrics = _named(logs)
         metrics |= self._missing_scores(model, metrics)
         value = self._objective(metrics)
         if self.config.objective.better(value, self.best_value):
             self.best, self.best_epoch, self.best_value = values_of(weights_of(model)), self.epoch, value
-        self._checkpoint_if_due(model)
         result = {
             **metrics,
             "epoch": self.epoch,
             "seconds": time.monotonic() - self._epoch_started,
             "parameters": int(model.count_params()),
         }
+        self._checkpoint_if_due(model, result)
         if self.report(result) is Verdict.STOP:
             self.stopped = model.stop_training = True
+        self._epoch_started = time.monotonic()
 
     def close(self, outcome: Any) -> None:
         """Reports for a `fit` that called no callback but returned its score, as Keras Tuner allows.
@@ -162,10 +173,12 @@ class EpochLoop:
         scores = score_predictions(labels, model.predict(images, batch_size=256, verbose=0))
         return {f"val_{name}": scores[name] for name in missing}
 
-    def _checkpoint_if_due(self, model: Any) -> None:
+    def _checkpoint_if_due(self, model: Any, result: dict[str, Any]) -> None:
+        """The best epoch is always due: a trial may end at any other, and its value needs its weights."""
         now = time.monotonic()
         due = (
             self.epoch in self.config.checkpoint_epochs
+            or self.epoch == self.best_epoch
             or self.epoch == self.config.max_epochs
             or now - self._last_checkpoint > self.config.checkpoint_seconds
         )
@@ -173,15 +186,17 @@ class EpochLoop:
             return
         # The last epoch of one `model.fit` of several: the next call compiles anew and starts fresh callbacks.
         within_fit = self.epoch < (self.callback.params or {}).get("epochs", math.inf)
+        optimizer = getattr(model, "optimizer", None) if within_fit else None
         self.checkpoints.save(
             Checkpoint(
                 epoch=self.epoch,
                 model=values_of(weights_of(model)),
-                optimizer=values_of(model.optimizer.variables) if within_fit else [],
+                optimizer=values_of(optimizer.variables) if optimizer else [],
                 callbacks=[callback_state(callback) for callback in self._others] if within_fit else [],
                 best=self.best,
                 best_epoch=self.best_epoch,
                 best_value=self.best_value,
+                result=result,
             )
         )
         self._last_checkpoint = now

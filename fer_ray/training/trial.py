@@ -28,6 +28,10 @@ class Verdict(StrEnum):
     STOP = "stop"
 
 
+class TrialStopped(Exception):
+    """Ends a `fit` that goes on after it was told to stop, as loops of a user's own may."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialData:
     """What a trial trains and is judged on; the arrays may be read-only views.
@@ -87,7 +91,6 @@ def train(
     *,
     report: Report,
     checkpoints: CheckpointFolder | None = None,
-    hp: Any = None,
 ) -> None:
     """Trains a configuration until `max_epochs`, the reporter's `STOP`, or the end of its own `fit`.
 
@@ -98,8 +101,6 @@ def train(
         data: What to train on.
         report: Called after each epoch, after the epoch's checkpoint was written.
         checkpoints: Where checkpoints go; None keeps none.
-        hp: The configuration's `HyperParameters`, for callers that want to see what else `build` and `fit` ask
-            for; made from the configuration if None.
 
     Raises:
         InfeasibleModelError: If the model cannot be built.
@@ -108,10 +109,13 @@ def train(
     from fer_ray.training.epochs import EpochLoop
 
     resumed = checkpoints.load() if checkpoints and config.resumable else None
-    if resumed and resumed.epoch >= config.max_epochs:
-        return
+    if resumed:
+        # Reported again, since a kill may have come between the checkpoint and its report.
+        verdict = report(resumed.result)
+        if verdict is Verdict.STOP or resumed.epoch >= config.max_epochs:
+            return
     loop = EpochLoop(config, data, report=report, checkpoints=checkpoints, resumed=resumed)
-    run_epochs(config, data, loop, hyperparameters_of(config) if hp is None else hp)
+    run_epochs(config, data, loop, hyperparameters_of(config))
 
 
 def run_epochs(config: TrialConfig, data: TrialData, loop: "EpochLoop", hp: Any) -> None:
@@ -155,6 +159,8 @@ def build_model(hypermodel: Any, hp: Any) -> Any:
 
     try:
         model = hypermodel.build(hp)
+    except FailedTrialError:
+        raise
     except Exception as error:
         raise InfeasibleModelError("build", "must return a model", one_line(error)) from error
     if not isinstance(model, keras.Model):
@@ -175,13 +181,15 @@ def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: "EpochLoop
             callbacks=[loop.callback],
             **resumed,
         )
+    except TrialStopped:
+        return None
     except FailedTrialError:
         raise
     except Exception as error:
         raise FailedTrialError("fit", "must train the model", one_line(error)) from error
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """The error's type and the beginning of its text: a reason for a table, not a traceback."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}"

@@ -8,12 +8,12 @@ from optuna.trial import TrialState
 
 from fer_ray.errors import UnsupportedSpaceError
 from fer_ray.results.journal import EpochJournal
+from fer_ray.search.folder import SweepFolder, journal_path, study_path
 from fer_ray.search.memory import (
     INFEASIBLE_PER_TRIAL,
     FailureKind,
     SweepMemory,
     best_trial,
-    journal_path,
     open_storage,
     values_of,
 )
@@ -246,7 +246,8 @@ def test_no_configuration_is_proposed_twice(spec, searcher):
         proposed.append(tuple(proposal.values.items()))
         train(memory, proposal.number, [0.5] * 9)
         memory.close(proposal.number)
-    assert memory.ended == "space exhausted"
+    # Only enumeration knows that nothing is left.
+    assert memory.ended == ("space exhausted" if searcher == "grid" else "no new configuration")
     assert len(proposed) == len(set(proposed)) <= 6
     if searcher == "grid":
         assert len(proposed) == 6
@@ -427,3 +428,61 @@ def test_the_study_opens_without_us(spec):
     study = optuna.load_study(study_name="sweep", storage=storage)
     assert study.best_value == 0.5
     assert set(study.best_params) == {"rate", "units"}
+
+
+def test_an_epoch_reported_again_is_in_the_journal_once_and_gets_its_verdict(spec):
+    memory = open_memory(spec())
+    numbers = [memory.propose().number for _ in range(2)]
+    train(memory, numbers[0], [0.9])
+    assert train(memory, numbers[1], [0.1]) is STOP
+    assert train(memory, numbers[1], [0.1]) is STOP
+    assert train(memory, numbers[0], [0.9]) is CONTINUE
+    assert len(memory.journal.read()) == 2
+
+
+def test_taking_up_again_keeps_the_checkpoints_of_all_that_still_run(spec):
+    memory = open_memory(spec(max_trials=4))
+    numbers = [memory.propose().number for _ in range(3)]
+    train(memory, numbers[0], [0.9])
+    train(memory, numbers[1], [0.1])  # stopped, and killed before it was closed
+    for number in numbers:
+        folder = spec().path / "checkpoints" / f"trial-{number:05d}"
+        folder.mkdir(parents=True)
+    resumed = open_memory(spec(max_trials=4))
+    left = {path.name for path in (spec().path / "checkpoints").iterdir()}
+    assert {f"trial-{numbers[0]:05d}", f"trial-{numbers[2]:05d}"} <= left
+    assert resumed.propose().number == numbers[0]
+
+
+def test_an_interrupted_search_has_no_end_of_its_own(spec):
+    memory = open_memory(spec(max_trials=1))
+    number = memory.propose().number
+    train(memory, number, [0.5])
+    assert memory.propose() is None
+    memory.interrupt()
+    assert memory.ended is None
+    memory.close(number)
+    memory.propose()
+    memory.interrupt()
+    assert memory.ended == "max_trials"
+
+
+def test_a_torn_study_is_repaired(spec):
+    memory = open_memory(spec())
+    number = memory.propose().number
+    folder = SweepFolder(spec().path)
+    with study_path(folder.path).open("ab") as file:
+        file.write(b'{"op_code": 4, "worker')
+    folder.repair()
+    resumed = open_memory(spec())
+    assert resumed.propose().number == number
+
+
+def test_two_sweeps_of_one_name_in_a_database_are_two_studies(spec, tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    first, second = (spec(storage=storage).with_study() for _ in range(2))
+    assert first.study_name != second.study_name
+    open_memory(first).propose()
+    assert len(open_memory(second).study.trials) == 0
+    # Kept in the sweep file, so that a resumed sweep finds its own.
+    assert SweepSpec.parse(first.model_dump(mode="json")).study_name == first.study_name

@@ -67,8 +67,10 @@ def test_a_sweep_in_postgresql(tmp_path, faces, plain_space, ray_cluster, postgr
     result = run(spec_of(tmp_path, faces, plain_space, postgresql))
 
     assert result.trials.num_rows == 4
+    # A name that no other sweep in the database has.
+    assert result.spec.study_name.startswith("in-database-")
     assert not (result.path / "study.journal").exists()
-    study = optuna.load_study(study_name="in-database", storage=postgresql)
+    study = optuna.load_study(study_name=result.spec.study_name, storage=postgresql)
     assert [trial.user_attrs["best_value"] for trial in study.trials] == result.trials.column(
         "value"
     ).to_pylist()

@@ -101,7 +101,8 @@ def main(part: str, folder: Path) -> None:
             (folder / name / "straight" / "straight.json").write_text(json.dumps(straight))
             epochs = run(scenario, paused, first)
         else:
-            epochs = [epoch for pause in (*later, None) for epoch in run(scenario, paused, pause)]
+            # The first epoch told is the last one before the pause, again.
+            epochs = [epoch for pause in (*later, None) for epoch in run(scenario, paused, pause)[1:]]
         (paused / f"{part}.json").write_text(json.dumps(epochs))
 
 

@@ -197,15 +197,21 @@ return model.fit(x, y, **{**options, "callbacks": [Scores(), *options["callbacks
 
 
 def test_checkpoints_are_written_when_due_and_at_the_end(trial_config, data, tmp_path):
-    folder, seen = CheckpointFolder(tmp_path / "checkpoints"), []
+    folder, seen, best = CheckpointFolder(tmp_path / "checkpoints"), [], []
     config = trial_config(with_fit(TWO_PHASES), max_epochs=5, checkpoint_epochs=frozenset({1, 3}))
 
     def report(metrics):
         checkpoint = folder.load()
-        seen.append(checkpoint and checkpoint.epoch)
+        seen.append(checkpoint.epoch)
+        best.append(checkpoint.best_value)
 
-    train(config, data, report=report, checkpoints=folder)
-    assert seen == [1, 1, 3, 3, 5]
+    values = []
+    train(
+        config, data, report=lambda m: (report(m), values.append(m["val_accuracy"]))[-1], checkpoints=folder
+    )
+    # At rungs, at the end, and at each new best: whenever a trial ends, its value has its weights.
+    assert {1, 3, 5} <= set(seen)
+    assert best == [max(values[:epoch]) for epoch in range(1, 6)]
 
 
 def test_a_checkpoint_is_written_after_its_longest_time(trial_config, data, tmp_path):

@@ -88,10 +88,34 @@ def test_a_file_written_for_keras_tuner_alone_trains(plain_build, trial_config, 
 
 def test_a_trial_that_has_trained_to_its_end_trains_no_more(plain_build, trial_config, data, tmp_path):
     config, checkpoints = trial_config(plain_build), CheckpointFolder(tmp_path / "checkpoints")
-    train(config, data, report=lambda epoch: None, checkpoints=checkpoints)
-    again = []
+    first, again = [], []
+    train(config, data, report=first.append, checkpoints=checkpoints)
     train(config, data, report=again.append, checkpoints=checkpoints)
-    assert again == []
+    # Its last epoch is told again: a kill may have come between the checkpoint and the report.
+    assert again == first[-1:]
+
+
+class Killed(BaseException):
+    """Stands for a kill at the worst moment: the checkpoint is written, the epoch not yet reported."""
+
+
+def test_an_epoch_that_was_kept_but_not_reported_is_not_lost(plain_build, trial_config, data, tmp_path):
+    checkpoints = CheckpointFolder(tmp_path / "checkpoints")
+    config = trial_config(plain_build, 4, checkpoint_epochs=frozenset({2}))
+    straight, resumed = [], []
+    train(config, data, report=straight.append)
+
+    def report(metrics):
+        if metrics["epoch"] == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(config, data, report=report, checkpoints=checkpoints)
+    train(config, data, report=resumed.append, checkpoints=checkpoints)
+    told = [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in resumed]
+    assert told == [
+        {name: value for name, value in epoch.items() if name != "seconds"} for epoch in straight[1:]
+    ]
 
 
 def test_a_stop_ends_training_and_leaves_the_checkpoint(plain_build, trial_config, data, tmp_path):

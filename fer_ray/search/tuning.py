@@ -1,0 +1,139 @@
+"""The one place that runs Ray Tune: its settings, its quiet, its signals."""
+
+import logging
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fer_ray.errors import SweepError
+from fer_ray.search.folder import SweepFolder
+from fer_ray.search.memory import SweepMemory
+from fer_ray.search.spec import SweepSpec
+from fer_ray.search.status import StatusWatcher
+from fer_ray.search.trainable import TrialWorker, WorkerSetup
+
+
+def search_with_tune(
+    folder: SweepFolder,
+    spec: SweepSpec,
+    memory: SweepMemory,
+    watcher: StatusWatcher,
+    setup: WorkerSetup,
+    reference: Any,
+) -> None:
+    """Trains the memory's proposals on Ray Tune until it proposes no more, or Ctrl-C.
+
+    Args:
+        folder: The sweep's.
+        spec: The sweep.
+        memory: Asked and told of everything.
+        watcher: Its callback.
+        setup: The trials'.
+        reference: Ray's, to the trials' data.
+
+    Raises:
+        SweepError: If the memory could not write, as on a full disk.
+    """
+    with _own_signals(), _tune_environment(watcher.concurrency):
+        from ray import tune
+
+        from fer_ray.search.scheduler import RungScheduler
+        from fer_ray.search.searcher import StudySearcher
+
+        trainable = tune.with_resources(
+            tune.with_parameters(TrialWorker, sweep=setup, data=[reference]),
+            tune.PlacementGroupFactory([_bundle(spec)]),
+        )
+        shutil.rmtree(folder.tune, ignore_errors=True)
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=StudySearcher(memory, watcher.concurrency),
+                scheduler=RungScheduler(memory),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: f"trial-{trial.config['trial']:05d}",
+                trial_dirname_creator=lambda trial: f"trial-{trial.config['trial']:05d}",
+            ),
+            run_config=tune.RunConfig(
+                name=folder.tune.name,
+                storage_path=str(folder.path.absolute()),
+                callbacks=[watcher],
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=spec.retries),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        try:
+            with _quiet_tune():
+                tuner.fit()
+        except tune.TuneError as error:
+            if memory.broken is None:
+                raise
+            reason = f"{type(memory.broken).__name__}: {memory.broken}"
+            raise SweepError(f"sweep {folder.path}", "must be able to keep its results", reason) from error
+        finally:
+            memory.interrupt()
+            # Study, journal and checkpoints hold all that a resumed sweep needs.
+            shutil.rmtree(folder.tune, ignore_errors=True)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Puts the signal handlers back that Tune replaces and leaves: the next Ctrl-C would be swallowed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _quiet_tune() -> Iterator[None]:
+    """Keeps Tune from warning of the per-trial files that it was told not to write."""
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _bundle(spec: SweepSpec) -> dict[str, float]:
+    gpu = {"GPU": spec.resources.gpu} if spec.resources.gpu else {}
+    return {"CPU": spec.resources.cpu, **gpu}
+
+
+@contextmanager
+def _tune_environment(concurrency: int) -> Iterator[None]:
+    """Tune's settings that have no argument."""
+    wanted = {
+        # A searcher of one's own otherwise gets one pending trial at a time.
+        "TUNE_MAX_PENDING_TRIALS_PG": str(concurrency),
+        # Five files a trial, copied again and again; the journal has it all.
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        # The output that `verbose=0` silences.
+        "RAY_AIR_NEW_OUTPUT": "0",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
