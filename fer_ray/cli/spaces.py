@@ -1,9 +1,12 @@
 """`fer-ray spaces`: what a search space holds."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fer_ray.spaces import Space
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -61,10 +64,32 @@ def show(
             f"median {median:,}",
             highlight=False,
         )
+    for line in _searcher_lines(found.space):
+        stdout.print(line, highlight=False, markup=False)
     if found.not_resumable:
         stdout.print(f"Trials cannot resume: {found.not_resumable}", highlight=False, markup=False)
     for reason in found.infeasible:
         stdout.print(f"Infeasible: {reason}", highlight=False, markup=False)
+
+
+def _searcher_lines(space: "Space") -> list[str]:
+    """What each searcher does with the hyperparameters: modelled, drawn at random, enumerated."""
+    from fer_ray.errors import UnsupportedSpaceError
+    from fer_ray.spaces.samplers import modelled
+
+    lines = []
+    for searcher in ("tpe", "cmaes", "random", "grid"):
+        try:
+            treatments = modelled(searcher, space)
+        except UnsupportedSpaceError as error:
+            lines.append(f"Searcher {searcher}: cannot search it. {error}")
+            continue
+        by_treatment: dict[str, list[str]] = {}
+        for name, treatment in treatments.items():
+            by_treatment.setdefault(treatment, []).append(name)
+        told = "; ".join(f"{treatment}: {', '.join(names)}" for treatment, names in by_treatment.items())
+        lines.append(f"Searcher {searcher}: {told}")
+    return lines
 
 
 def _shape(text: str) -> tuple[int, int, int]:

@@ -38,39 +38,13 @@ def search_with_tune(
     Raises:
         SweepError: If the memory could not write, as on a full disk.
     """
-    with _own_signals(), _tune_environment(watcher.concurrency):
+    with _own_signals(), _tune_environment(watcher.concurrency), _quiet_tune():
         from ray import tune
 
-        from fer_ray.search.scheduler import RungScheduler
-        from fer_ray.search.searcher import StudySearcher
-
-        trainable = tune.with_resources(
-            tune.with_parameters(TrialWorker, sweep=setup, data=[reference]),
-            tune.PlacementGroupFactory([_bundle(spec)]),
-        )
         shutil.rmtree(folder.tune, ignore_errors=True)
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=StudySearcher(memory, watcher.concurrency),
-                scheduler=RungScheduler(memory),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_name_creator=lambda trial: f"trial-{trial.config['trial']:05d}",
-                trial_dirname_creator=lambda trial: f"trial-{trial.config['trial']:05d}",
-            ),
-            run_config=tune.RunConfig(
-                name=folder.tune.name,
-                storage_path=str(folder.path.absolute()),
-                callbacks=[watcher],
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=spec.retries),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        )
+        tuner = _tuner(folder, spec, memory, watcher, setup, reference)
         try:
-            with _quiet_tune():
-                tuner.fit()
+            tuner.fit()
         except tune.TuneError as error:
             if memory.broken is None:
                 raise
@@ -80,6 +54,49 @@ def search_with_tune(
             memory.interrupt()
             # Study, journal and checkpoints hold all that a resumed sweep needs.
             shutil.rmtree(folder.tune, ignore_errors=True)
+
+
+def _tuner(
+    folder: SweepFolder,
+    spec: SweepSpec,
+    memory: SweepMemory,
+    watcher: StatusWatcher,
+    setup: WorkerSetup,
+    reference: Any,
+) -> Any:
+    from ray import tune
+
+    from fer_ray.search.scheduler import RungScheduler
+    from fer_ray.search.searcher import StudySearcher
+
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialWorker, sweep=setup, data=[reference]),
+        tune.PlacementGroupFactory([_bundle(spec)]),
+    )
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(memory, watcher.concurrency),
+            scheduler=RungScheduler(memory),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name=folder.tune.name,
+            storage_path=str(folder.path.absolute()),
+            callbacks=[watcher],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=spec.retries),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+
+
+def _trial_name(trial: Any) -> str:
+    """Optuna's number: Tune's own ids stay inside Tune."""
+    return f"trial-{trial.config['trial']:05d}"
 
 
 @contextmanager
