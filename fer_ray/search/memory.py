@@ -20,14 +20,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from fer_ray.errors import SweepError
+from fer_ray.errors import SpaceError, SweepError
 from fer_ray.objective import Objective
 from fer_ray.results.journal import EpochJournal
 from fer_ray.search.folder import checkpoint_folders, journal_path, study_path
 from fer_ray.search.rungs import Decision, Rungs
 from fer_ray.search.spec import SweepSpec
 from fer_ray.spaces import Space, Values
-from fer_ray.spaces.optuna_bridge import VALUES_ATTRIBUTE, suggest
+from fer_ray.spaces.optuna_bridge import VALUES_ATTRIBUTE, params_of, suggest
 from fer_ray.spaces.samplers import make_sampler
 
 #: Configurations that cannot be built, per trial that was asked for, before a sweep gives up on its space.
@@ -89,6 +89,7 @@ class SweepMemory:
         storage: Of the study.
 
     Raises:
+        SpaceError: If a known configuration is none of the space.
         UnsupportedSpaceError: If the sampler cannot express the space.
     """
 
@@ -119,6 +120,7 @@ class SweepMemory:
         for record in self.journal.read():
             self._decide(record["trial"], record["epoch"], record.get(self.objective.metric))
         self._unfinished = self._reopen()
+        self._enqueue_known()
 
     def propose(self) -> Proposal | None:
         """The next trial: one that an earlier process left unfinished, or the sampler's choice.
@@ -257,6 +259,17 @@ class SweepMemory:
     def _infeasible(self) -> int:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         return sum(trial.user_attrs.get("failure") == FailureKind.INFEASIBLE for trial in trials)
+
+    def _enqueue_known(self) -> None:
+        """Puts the known configurations before the sampler's, unless an earlier process has."""
+        for place, given in enumerate(self.spec.searcher.known):
+            try:
+                values = self.space.check({**self.space.complete(given), **given})
+            except SpaceError as error:
+                raise SpaceError(
+                    f"searcher.known[{place}], {error.where}", error.rule, error.received
+                ) from error
+            self.study.enqueue_trial(params_of(self.space, values)[0], skip_if_exists=True)
 
     def _reopen(self) -> list[Proposal]:
         """Trials that an earlier process left RUNNING: closed if they had ended, proposed again if not."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from fer_ray.results.journal import EpochJournal
 from fer_ray.results.tables import epochs_table, trials_table, write_tables
@@ -33,7 +33,7 @@ def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> No
 
 
 def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per trial of the study but for duplicates, which were never trained."""
+    """One row per trial of the study but for duplicates and those that still wait: they were never trained."""
     names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
     if spec.study_name not in names:
         return []
@@ -44,7 +44,7 @@ def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any
     return [
         _trial_row(trial, by_trial.get(trial.number, []), spec.objective.metric)
         for trial in study.get_trials(deepcopy=False)
-        if trial.user_attrs.get("failure") != FailureKind.DUPLICATE
+        if trial.state is not TrialState.WAITING and trial.user_attrs.get("failure") != FailureKind.DUPLICATE
     ]
 
 

@@ -87,18 +87,17 @@ class TrialWorker(tune.Trainable):
         gc.freeze()
 
         self.sweep, self.data = sweep, ray.get(data[0])
-        self.running: TrialThread | None = None
-        self.former: TrialThread | None = None
+        self.thread = TrainingThread()
+        self.running: RunningTrial | None = None
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch."""
-        self._end(self.former)
-        self.former = None
         if self.running is None:
             number, values = self.config["trial"], self.config["values"]
-            self.running = TrialThread(
+            self.running = RunningTrial(
                 self.sweep.trial_config(number, values), self.data, self.sweep.checkpoint_folder(number)
             )
+            self.thread.train(self.running)
         result = self.running.next_epoch()
         if "done" in result:
             return result
@@ -108,14 +107,16 @@ class TrialWorker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Makes room for the next trial; never refuses, since Tune would then lose that trial.
 
-        The former trial's thread is ended in the next step: Tune never hears of a worker that dies in here.
+        The running trial is told to stop, not awaited: Tune never hears of a worker that dies in here, and the
+        trial cleans up while Tune gets ready. The thread trains the next one after it.
         """
-        self.former, self.running = self.running, None
+        self._stop()
         return True
 
     def cleanup(self) -> None:
         """Ends the running trial."""
-        self._end(self.running)
+        self._stop()
+        self.thread.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: a trial's checkpoints lie in the sweep's folder, where every worker finds them."""
@@ -123,42 +124,66 @@ class TrialWorker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
-    @staticmethod
-    def _end(trial: "TrialThread | None") -> None:
-        if trial is not None:
-            trial.close()
+    def _stop(self) -> None:
+        if self.running is not None:
+            self.running.stop()
+        self.running = None
 
 
-class TrialThread:
-    """Trains one trial in a thread that waits between epochs.
+class TrainingThread:
+    """Trains trials one after another in one thread, so that Tune's calls come through meanwhile."""
 
-    Keras keeps its session in thread-local state, so that the thread gives each trial a clean one.
+    def __init__(self) -> None:
+        self._trials: queue.SimpleQueue[RunningTrial | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def train(self, trial: "RunningTrial") -> None:
+        """Trains a trial once those before it have ended."""
+        self._trials.put(trial)
+
+    def close(self) -> None:
+        """Waits until all trials have ended."""
+        self._trials.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        for trial in iter(self._trials.get, None):
+            trial.run()
+
+
+class RunningTrial:
+    """One trial, which waits after each epoch until it is told to go on or to stop.
+
+    Args:
+        config: The trial's.
+        data: Of the sweep.
+        checkpoints: The trial's.
     """
 
     def __init__(self, config: TrialConfig, data: TrialData, checkpoints: CheckpointFolder) -> None:
+        self.config, self.data, self.checkpoints = config, data, checkpoints
         self._results: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self._waiting = False
-        self._thread = threading.Thread(target=self._train, args=(config, data, checkpoints), daemon=True)
-        self._thread.start()
 
     def next_epoch(self) -> dict[str, Any]:
         """The next epoch's metrics; with `done` once there is none, and `failed` if that has a reason."""
         if self._waiting:
             self._verdicts.put(Verdict.CONTINUE)
         result = self._results.get()
-        self._waiting = "done" not in result
+        self._waiting = not self._is_last(result)
         return result
 
-    def close(self) -> None:
-        """Ends the trial after its current epoch."""
+    def stop(self) -> None:
+        """Ends the trial after its current epoch, without waiting for that."""
         self._verdicts.put(Verdict.STOP)
-        self._thread.join()
 
-    def _train(self, config: TrialConfig, data: TrialData, checkpoints: CheckpointFolder) -> None:
+    def run(self) -> None:
+        """Trains, in the thread that is not Tune's."""
         ended: dict[str, Any] = {"done": True}
         try:
-            train(config, data, report=self._report, checkpoints=checkpoints)
+            train(self.config, self.data, report=self._report, checkpoints=self.checkpoints)
         except InfeasibleModelError as error:
             ended |= {"failed": str(error), "infeasible": True}
         except FailedTrialError as error:
@@ -169,4 +194,8 @@ class TrialThread:
 
     def _report(self, metrics: dict[str, Any]) -> Verdict:
         self._results.put(metrics)
-        return self._verdicts.get()
+        # Nothing can be decided after the last epoch: the trial cleans up while Tune hears of it.
+        return Verdict.STOP if self._is_last(metrics) else self._verdicts.get()
+
+    def _is_last(self, result: dict[str, Any]) -> bool:
+        return "done" in result or result["epoch"] >= self.config.max_epochs

@@ -16,7 +16,7 @@ from fer_ray.training.checkpoint import (
     CheckpointFolder,
     set_global_random_state,
 )
-from fer_ray.training.metrics import MacroF1, StepScores, score_predictions
+from fer_ray.training.metrics import MacroF1, StepConfusion, score_predictions
 from fer_ray.training.trial import Report, TrialConfig, TrialData, TrialStopped, Verdict
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class EpochLoop:
         self.stopped = self.began = False
         self.callback = _Observer(self)
         self._others: Sequence[Any] = ()
+        self._confusion: StepConfusion | None = None
+        self._scores: dict[str, float] = {}
         self._epoch_started = self._last_checkpoint = time.monotonic()
 
     def observe(self, model: Any) -> None:
@@ -80,7 +82,7 @@ class EpochLoop:
 
         model.fit = fit
         if _classifies(model, self.data.classes) and not _reports_scores(model):
-            _score_in_steps(model, self.data.classes)
+            self._confusion = _count_in_steps(model, self.data.classes)
 
     def begin(self, model: Any) -> None:
         """Restores the checkpoint once every callback's `on_train_begin` has run."""
@@ -108,6 +110,12 @@ class EpochLoop:
                 "fit", f"must begin at initial_epoch {self.epoch}", f"epoch {epoch}", "Pass initial_epoch on"
             )
         self._epoch_started = time.monotonic()
+        self._scores = {}
+
+    def keep_scores(self, prefix: str = "") -> None:
+        """Takes the scores of what was just counted: of training, or with the prefix ``val_`` of validation."""
+        if self._confusion is not None:
+            self._scores |= {f"{prefix}{name}": value for name, value in self._confusion.scores().items()}
 
     def end_epoch(self, model: Any, logs: dict[str, Any]) -> None:
         """Scores the epoch, keeps the best weights, writes a checkpoint if one is due, and reports.
@@ -121,7 +129,7 @@ class EpochLoop:
         if self.resumed is not None:
             raise FailedTrialError("fit", "must call on_train_begin of its callbacks to be resumed")
         self.epoch += 1
-        metrics = _named(logs)
+        metrics = {**self._scores, **{name: float(value) for name, value in logs.items()}}
         metrics |= self._missing_scores(model, metrics)
         value = self._objective(metrics)
         if self.config.objective.better(value, self.best_value):
@@ -215,6 +223,12 @@ class _Observer(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.loop.begin_epoch(epoch)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.loop.keep_scores()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self.loop.keep_scores("val_")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.loop.end_epoch(self.model, logs or {})
 
@@ -260,25 +274,18 @@ def assign(variables: list[Any], values: Arrays, what: str) -> None:
         variable.assign(value)
 
 
-def _score_in_steps(model: Any, classes: int) -> None:
+def _count_in_steps(model: Any, classes: int) -> StepConfusion:
     """Counts the predictions that training and validation make anyway, through Keras's `compute_metrics` hook."""
-    scores = model.fer_ray_scores = StepScores(classes)
+    confusion: StepConfusion = StepConfusion(classes)
+    model.fer_ray_confusion = confusion
     keras_compute = model.compute_metrics
 
     def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        scores.update_state(y, y_pred)
+        confusion.update_state(y, y_pred)
         return keras_compute(x, y, y_pred, sample_weight)
 
     model.compute_metrics = compute_metrics
-
-
-def _named(logs: dict[str, Any]) -> dict[str, float]:
-    """Keras's logs with our scores under their plain names, where the user's own are not there."""
-    metrics = {name: float(value) for name, value in logs.items() if StepScores.PREFIX not in name}
-    for name, value in logs.items():
-        if StepScores.PREFIX in name and not math.isnan(value):
-            metrics.setdefault(name.replace(StepScores.PREFIX, ""), float(value))
-    return metrics
+    return confusion
 
 
 def _reports_scores(model: Any) -> bool:

@@ -25,9 +25,10 @@ class _ConfusionMetric(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Counts a batch: integer labels of shape (N,) or (N, 1), scores of shape (N, K)."""
-        true = ops.one_hot(ops.reshape(ops.cast(y_true, "int32"), (-1,)), self.classes, dtype="float32")
-        predicted = ops.one_hot(ops.argmax(y_pred, axis=-1), self.classes, dtype="float32")
-        self.confusion.assign_add(ops.matmul(ops.transpose(true), predicted))
+        true = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        cells = true * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        counts = ops.sum(ops.one_hot(cells, self.classes**2, dtype="float32"), axis=0)
+        self.confusion.assign_add(ops.reshape(counts, (self.classes, self.classes)))
 
     def get_config(self) -> dict[str, Any]:
         """For saving."""
@@ -61,28 +62,23 @@ class BalancedAccuracy(_ConfusionMetric):
         return _mean_where(ops.divide_no_nan(ops.diagonal(self.confusion), occurs), occurs > 0)
 
 
-class StepScores(_ConfusionMetric):
-    """Accuracy, macro-F1 and balanced accuracy of an epoch's own predictions, for models compiled without them.
+class StepConfusion(_ConfusionMetric):
+    """An epoch's confusion matrix for models compiled without these scores.
 
-    Its names carry a prefix that no user's metric has. Its results are NaN where no batch was counted.
+    It adds nothing to Keras's logs, so that no step computes what only the epoch's end needs.
     """
 
-    PREFIX = "fer_ray/"
-
-    def __init__(self, classes: int, name: str = "fer_ray_scores", **options: Any) -> None:
+    def __init__(self, classes: int, name: str = "fer_ray_confusion", **options: Any) -> None:
         super().__init__(classes, name, **options)
 
     def result(self) -> Any:
-        """The scores so far, by name."""
-        hits, occurs = ops.diagonal(self.confusion), ops.sum(self.confusion, axis=1)
-        total = ops.sum(occurs)
-        f1 = ops.divide_no_nan(2 * hits, ops.sum(self.confusion, axis=0) + occurs)
-        scores = {
-            "accuracy": ops.divide_no_nan(ops.sum(hits), total),
-            "macro_f1": _mean_where(f1, occurs > 0),
-            "balanced_accuracy": _mean_where(ops.divide_no_nan(hits, occurs), occurs > 0),
-        }
-        return {f"{self.PREFIX}{name}": ops.where(total > 0, value, np.nan) for name, value in scores.items()}
+        """Nothing; see `scores`."""
+        return {}
+
+    def scores(self) -> dict[str, float]:
+        """Accuracy, macro-F1 and balanced accuracy so far; none where no batch was counted."""
+        confusion = ops.convert_to_numpy(self.confusion)
+        return confusion_scores(confusion) if confusion.any() else {}
 
 
 def _mean_where(values: Any, mask: Any) -> Any:
@@ -110,7 +106,24 @@ def score_predictions(labels: NDArray[np.int64], scores: NDArray[np.floating]) -
         labels: Integers, shape (N,).
         scores: Shape (N, K); the largest of a row is the prediction.
     """
-    metrics = classification_metrics(scores.shape[-1])
-    for metric in metrics:
-        metric.update_state(labels, scores)
-    return {metric.name: float(metric.result()) for metric in metrics}
+    classes = scores.shape[-1]
+    cells = np.bincount(labels * classes + scores.argmax(axis=-1), minlength=classes**2)
+    return confusion_scores(cells.reshape(classes, classes))
+
+
+def confusion_scores(confusion: NDArray[Any]) -> dict[str, float]:
+    """The same three numbers from a confusion matrix.
+
+    Args:
+        confusion: Counts, shape (K, K); rows are labels, columns predictions.
+    """
+    confusion = confusion.astype(np.float64)
+    hits, occurs, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    there = occurs > 0
+    if not there.any():
+        return dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy"), 0.0)
+    return {
+        "accuracy": float(hits.sum() / occurs.sum()),
+        "macro_f1": float((2 * hits[there] / (predicted + occurs)[there]).mean()),
+        "balanced_accuracy": float((hits[there] / occurs[there]).mean()),
+    }
