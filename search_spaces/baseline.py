@@ -82,7 +82,7 @@ class BaselineHyperModel(keras_tuner.HyperModel):
         activation = hp.Choice("activation", ACTIVATIONS)
         dropout = hp.Float("conv_dropout", 0.0, 0.3, step=0.1)
         decay = hp.Choice("l2", [0.0, 1e-5, 1e-4, 1e-3])
-        for block in range(hp.Int("blocks", *self.blocks)):
+        for block in range(hp.Int("blocks", *self.blocks, default=sum(self.blocks) // 2)):
             for _ in range(convolutions):
                 x = layers.Conv2D(
                     min(filters * 2**block, 512),
