@@ -70,7 +70,7 @@ class BaselineHyperModel(keras_tuner.HyperModel):
 
     def fit(self, hp: Any, model: Any, x: Any, y: Any, **options: Any) -> Any:
         """Trains with batches straight from `x` and `y`; takes what `model.fit` takes."""
-        kind = hp.Choice("schedule", ["cosine", "constant"])
+        kind = hp.Choice("schedule", ["cosine", "plateau", "constant"])
         rate = learning_rate_schedule(kind, float(model.optimizer.learning_rate), options.get("epochs", 1))
         return parts.fit(hp, model, x, y, schedule=rate, batch_sizes=self.batch_sizes, **options)
 

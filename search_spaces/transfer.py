@@ -72,10 +72,10 @@ class TransferHyperModel(keras_tuner.HyperModel):
         epochs, start = options.pop("epochs", 1), options.pop("initial_epoch", 0)
         blocks = hp.Choice("trainable_blocks", ["1", "0", "2", "3", "all"])
         with hp.conditional_scope("trainable_blocks", ["1", "2", "3", "all"]):
-            head_epochs = hp.Int("head_epochs", 1, 3)
+            head_epochs = hp.Int("head_epochs", 1, 5)
             fine_rate = hp.Float("fine_learning_rate", 1e-5, 3e-4, sampling="log", default=1e-4)
         head_end = epochs if blocks == "0" else min(head_epochs, epochs)
-        schedule = hp.Choice("schedule", ["cosine", "constant"])
+        schedule = hp.Choice("schedule", ["cosine", "plateau", "constant"])
         # Drawn once for both phases, so that a trial resumed in the second draws the same.
         common = {"seed": random.randrange(2**31), "batch_sizes": self.batch_sizes, **options}
         history = None

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 class Batches(keras.utils.PyDataset):
     """Slices batches from arrays that may be views of shared memory.
 
-    The order of an epoch depends on (seed, epoch) alone, so that training resumed at any epoch sees the images
-    in the order that it would have seen. Keras would copy the whole array into each process.
+    The order and mixture of an epoch depend on (seed, epoch) alone, so that training resumed at any epoch sees
+    the images that it would have seen. Keras would copy the whole array into each process.
 
     Args:
         images: uint8, shape (N, H, W, C).
@@ -19,7 +19,11 @@ class Batches(keras.utils.PyDataset):
         batch_size: Images a batch. With `shuffle`, the rest that fills no batch is left out of an epoch:
             batch normalisation is unstable on a few images.
         shuffle: Whether each epoch has an order of its own.
-        seed: Of the order.
+        seed: Of the order and the mixture.
+        mixup: Alpha of the beta distribution from which each batch's share of a second image is drawn; 0 mixes
+            nothing. Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". Labels then are
+            float32 distributions, shape (batch, K).
+        classes: K; needed for `mixup`.
     """
 
     def __init__(
@@ -30,14 +34,18 @@ class Batches(keras.utils.PyDataset):
         *,
         shuffle: bool = False,
         seed: int = 0,
+        mixup: float = 0.0,
+        classes: int = 0,
     ) -> None:
         super().__init__()
+        self.mixup, self.classes = mixup, classes
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.shuffle, self.seed = shuffle, seed
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Sets the order of the epoch that comes next, counted from 0."""
+        self.epoch = epoch
         n = len(self.images)
         self.order = (
             np.random.default_rng((self.seed, epoch)).permutation(n) if self.shuffle else np.arange(n)
@@ -47,12 +55,23 @@ class Batches(keras.utils.PyDataset):
         whole, rest = divmod(len(self.images), self.batch_size)
         return max(whole, 1) if self.shuffle else whole + (rest > 0)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         start = index * self.batch_size
         if not self.shuffle:
             return self.images[start : start + self.batch_size], self.labels[start : start + self.batch_size]
         chosen = self.order[start : start + self.batch_size]
-        return self.images[chosen], self.labels[chosen]
+        images, labels = self.images[chosen], self.labels[chosen]
+        return self._mix(images, labels, index) if self.mixup else (images, labels)
+
+    def _mix(
+        self, images: NDArray[np.uint8], labels: NDArray[np.integer], index: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Adds to each image a share of another of its batch, and as much of its label."""
+        share = np.random.default_rng((self.seed, self.epoch, index)).beta(self.mixup, self.mixup)
+        targets = np.eye(self.classes, dtype=np.float32)[labels]
+        mixed = images + share * (np.roll(images, 1, axis=0).astype(np.float32) - images)
+        targets += np.float32(share) * (np.roll(targets, 1, axis=0) - targets)
+        return mixed.round().astype(np.uint8), targets
 
 
 class _EpochOrder(keras.callbacks.Callback):
@@ -92,6 +111,7 @@ def fit_batches(
     seed: int,
     callbacks: list[Any] | None = None,
     class_weight: dict[int, float] | None = None,
+    mixup: float = 0.0,
     **options: Any,
 ) -> Any:
     """`model.fit` over `Batches`, as the shipped spaces call it from `HyperModel.fit`.
@@ -104,9 +124,10 @@ def fit_batches(
         seed: Of the order of training images.
         callbacks: As Keras takes them.
         class_weight: Factor of the loss by class.
+        mixup: As in `Batches`; the model's loss and metrics must take distributions.
         **options: `epochs`, `initial_epoch`, `verbose` and the like, for `model.fit`.
     """
-    train = Batches(x, y, batch_size, shuffle=True, seed=seed)
+    train = Batches(x, y, batch_size, shuffle=True, seed=seed, mixup=mixup, classes=model.output_shape[-1])
     held_out = Batches(*validation_data, 256)
     order = _EpochOrder(train)
     return model.fit(

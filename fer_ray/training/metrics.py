@@ -7,6 +7,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from fer_ray.training.losses import is_distribution
+
 
 class _ConfusionMetric(keras.metrics.Metric):
     """Accumulates a confusion matrix over an epoch.
@@ -24,8 +26,9 @@ class _ConfusionMetric(keras.metrics.Metric):
         )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch: integer labels of shape (N,) or (N, 1), scores of shape (N, K)."""
-        true = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        """Counts a batch: integer labels (N,) or (N, 1), or targets (N, K) by their largest; scores (N, K)."""
+        true = ops.argmax(y_true, axis=-1) if is_distribution(y_true, self.classes) else y_true
+        true = ops.reshape(ops.cast(true, "int32"), (-1,))
         cells = true * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
         counts = ops.sum(ops.one_hot(cells, self.classes**2, dtype="float32"), axis=0)
         self.confusion.assign_add(ops.reshape(counts, (self.classes, self.classes)))
@@ -33,6 +36,18 @@ class _ConfusionMetric(keras.metrics.Metric):
     def get_config(self) -> dict[str, Any]:
         """For saving."""
         return {**super().get_config(), "classes": self.classes}
+
+
+@keras.saving.register_keras_serializable("fer_ray")
+class Accuracy(_ConfusionMetric):
+    """Share of predictions that are right."""
+
+    def __init__(self, classes: int, name: str = "accuracy", **options: Any) -> None:
+        super().__init__(classes, name, **options)
+
+    def result(self) -> Any:
+        """The score so far, 0 to 1."""
+        return ops.divide_no_nan(ops.sum(ops.diagonal(self.confusion)), ops.sum(self.confusion))
 
 
 @keras.saving.register_keras_serializable("fer_ray")
@@ -93,7 +108,7 @@ def classification_metrics(classes: int) -> list[Any]:
         classes: Number of classes K; labels are integers 0 to K - 1.
     """
     return [
-        keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+        Accuracy(classes),
         MacroF1(classes),
         BalancedAccuracy(classes),
     ]

@@ -30,6 +30,7 @@ def augment(hp: Any, x: Any) -> Any:
             shift=hp.Float("shift", 0.05, 0.2, default=0.1),
             zoom=hp.Float("zoom", 0.05, 0.15, default=0.1),
             brightness=hp.Float("brightness", 0.0, 0.2, default=0.1),
+            erase=hp.Float("erase", 0.0, 0.5, step=0.1),
             dtype="float32",
         )(x)
 
@@ -76,7 +77,7 @@ def fit(
     seed: int | None = None,
     **options: Any,
 ) -> Any:
-    """`model.fit` with searched batch size and class weights, straight from `x` and `y`.
+    """`model.fit` with searched batch size, class weights and mixup, straight from `x` and `y`.
 
     Args:
         hp: Keras Tuner's `HyperParameters`.
@@ -95,6 +96,7 @@ def fit(
         x,
         y,
         batch_size=hp.Choice("batch_size", list(batch_sizes), default=default),
+        mixup=hp.Choice("mixup", [0.0, 0.2, 0.4]),
         class_weight=class_weights(y, hp.Choice("class_weight", ["none", "sqrt", "balanced"])),
         callbacks=[*callbacks, schedule],
         seed=random.randrange(2**31) if seed is None else seed,

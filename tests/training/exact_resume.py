@@ -41,6 +41,12 @@ LIVELY = {"augment": True, "conv_dropout": 0.2, "head_dropout": 0.4, "class_weig
 TINY = {"filters": [4], "batch_sizes": [8]}
 SCENARIOS = {
     "baseline": Scenario(SHIPPED / "baseline.py", (3,), {**LIVELY, "optimizer": "adamw"}, TINY),
+    "mixed": Scenario(
+        SHIPPED / "baseline.py",
+        (3,),
+        {**LIVELY, "erase": 0.5, "mixup": 0.4, "schedule": "plateau", "optimizer": "sgd"},
+        TINY,
+    ),
     # The head trains for three epochs: paused in that phase, at its end, and in the next phase.
     "transfer": Scenario(
         SHIPPED / "transfer.py",

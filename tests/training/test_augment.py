@@ -54,6 +54,18 @@ def test_every_reach_changes_the_images(faces):
         assert not np.allclose(augmented(faces, **option), faces, atol=1e-3), option
 
 
+def test_erasing_takes_a_rectangle_from_its_share_of_the_images():
+    out = augmented(np.ones((400, SIDE, SIDE, 1), np.float32), erase=0.5)[..., 0]
+    assert set(np.unique(out.round(5))) == {0.0, 1.0}
+    erased = [image < 0.5 for image in out if (image < 0.5).any()]
+    assert 150 < len(erased) < 250
+    for mask in erased:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert max(len(rows), len(columns)) <= 0.4 * SIDE + 1
+    np.testing.assert_allclose(augmented(np.ones((8, SIDE, SIDE, 1), np.float32), erase=0.0), 1.0, atol=1e-5)
+
+
 def test_about_half_are_mirrored_and_none_is_upside_down(faces):
     out = augmented(np.tile(faces, (8, 1, 1, 1)), mirror=True)
     images = np.tile(faces, (8, 1, 1, 1))

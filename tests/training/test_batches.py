@@ -73,6 +73,27 @@ def test_seed_and_epoch_alone_decide_the_order(seed, epoch):
     assert order(one) != order(other)
 
 
+def test_mixup_adds_the_same_share_of_image_and_label():
+    images = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 4).reshape(-1, 2, 2, 1)
+    labels = np.arange(25) % 5
+    batches = Batches(images, labels, 5, shuffle=True, seed=4, mixup=0.4, classes=5)
+    shares = []
+    for index in range(len(batches)):
+        mixed, targets = batches[index]
+        chosen = batches.order[5 * index : 5 * index + 5]
+        others = np.roll(chosen, 1)
+        share = np.random.default_rng((4, 0, index)).beta(0.4, 0.4)
+        expected = (1 - share) * images[chosen].astype(float) + share * images[others].astype(float)
+        np.testing.assert_allclose(mixed, expected, atol=0.51)
+        eye = np.eye(5)
+        np.testing.assert_allclose(
+            targets, (1 - share) * eye[labels[chosen]] + share * eye[labels[others]], atol=1e-6
+        )
+        assert (mixed.dtype, targets.dtype) == (np.uint8, np.float32)
+        shares.append(share)
+    assert len(set(shares)) == len(shares)
+
+
 def test_training_that_starts_in_the_middle_sees_the_order_of_that_epoch(arrays, monkeypatch):
     trained = []
 
@@ -126,6 +147,17 @@ def test_a_cosine_warms_up_begins_at_its_peak_and_only_falls():
     schedule = learning_rate_schedule("cosine", 0.01, 9).schedule
     assert schedule(9) == pytest.approx(0.0001)
     assert schedule(50) == pytest.approx(0.0001)
+
+
+def test_a_plateau_halves_the_rate():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.08), "mse")
+    schedule = learning_rate_schedule("plateau", 0.08, 9)
+    schedule.set_model(model)
+    schedule.on_train_begin()
+    for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.5, 2.5, 1.0]):
+        schedule.on_epoch_end(epoch, {"val_loss": loss})
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.04)
 
 
 def test_one_epoch_trains_at_the_peak():

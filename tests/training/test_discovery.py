@@ -35,7 +35,7 @@ def test_every_hyperparameter_of_the_baseline_is_found_with_its_conditions(data_
     space_file = SpaceFile(path=SHIPPED / "baseline.py", arguments={"filters": [4, 8], "batch_sizes": [8]})
     told = []
     found = discover(space_file, data_of(24), objective=ACCURACY, progress=lambda *call: told.append(call))
-    assert len(set(names(found))) == len(names(found)) == 25
+    assert len(set(names(found))) == len(names(found)) == 27
     assert {"momentum", "sgd_learning_rate", "weight_decay", "rotation", "schedule", "batch_size"} <= set(
         names(found)
     )

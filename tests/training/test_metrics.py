@@ -83,6 +83,18 @@ def test_without_smoothing_it_is_sparse_crossentropy():
     )
 
 
+def test_distributions_are_targets_too():
+    scores = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
+    targets = np.array([[0.75, 0.25, 0.0], [0.0, 0.6, 0.4]], np.float32)
+    theirs = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    assert float(SmoothedCrossentropy(0.1)(targets, scores)) == pytest.approx(float(theirs(targets, scores)))
+    for metric in classification_metrics(3):
+        metric.update_state(targets, scores)
+        assert float(metric.result()) == pytest.approx(
+            expected_scores(np.array([0, 1]), np.array([0, 2]))[metric.name]
+        )
+
+
 def test_class_weights_reach_the_loss():
     scores = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
     weighted = float(SmoothedCrossentropy()(np.array([0, 1]), scores, sample_weight=np.array([0.0, 2.0])))

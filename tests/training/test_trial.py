@@ -51,7 +51,7 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize(
     ("scenario", "pause", "last"),
-    [("baseline", 3, 6), ("transfer", 2, 6), ("watchful", 3, 5), ("bfloat16", 3, 5)],
+    [("baseline", 3, 6), ("mixed", 3, 6), ("transfer", 2, 6), ("watchful", 3, 5), ("bfloat16", 3, 5)],
 )
 def test_a_trial_resumed_in_another_process_is_the_one_that_never_stopped(exact, scenario, pause, last):
     straight, paused = exact / scenario / "straight", exact / scenario / "paused"
