@@ -33,6 +33,8 @@ from fer_ray.spaces.samplers import make_sampler
 #: Configurations that cannot be built, per trial that was asked for, before a sweep gives up on its space.
 INFEASIBLE_PER_TRIAL = 10
 _DUPLICATES_IN_A_ROW = 20
+#: Trials that lost their workers before any trial has trained an epoch: the fault is then not the trials'.
+_LOST_AT_FIRST = 3
 
 
 class FailureKind(StrEnum):
@@ -238,10 +240,14 @@ class SweepMemory:
     def _end_reason(self) -> str | None:
         if self.seconds_left == 0:
             return "time budget"
-        infeasible = self._infeasible()
+        infeasible = self._failures(FailureKind.INFEASIBLE)
         built = sum(trial.state.is_finished() or trial.number in self.progressed for trial in self._counted())
         if built >= self.spec.max_trials and not self._unfinished:
             return "max_trials"
+        if not self.progressed and self._failures(FailureKind.WORKER) >= _LOST_AT_FIRST:
+            return (
+                f"{_LOST_AT_FIRST} trials whose workers failed or died before any epoch; Ray's logs say why"
+            )
         if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
             return f"{infeasible} configurations could not be built"
         return None
@@ -256,9 +262,9 @@ class SweepMemory:
         trials = self.study.get_trials(deepcopy=False)
         return [trial for trial in trials if VALUES_ATTRIBUTE in trial.user_attrs]
 
-    def _infeasible(self) -> int:
+    def _failures(self, kind: FailureKind) -> int:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return sum(trial.user_attrs.get("failure") == FailureKind.INFEASIBLE for trial in trials)
+        return sum(trial.user_attrs.get("failure") == kind for trial in trials)
 
     def _enqueue_known(self) -> None:
         """Puts the known configurations before the sampler's, unless an earlier process has."""

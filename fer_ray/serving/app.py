@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from fer_ray import __version__
@@ -67,7 +68,7 @@ def create_app(predictor: Predictor) -> FastAPI:
         predictor: Whose `probe` decides about /readyz.
     """
     description = predictor.model.description
-    app = FastAPI(
+    app = FastAPIOffline(
         title=f"{description.name} {description.version}",
         version=__version__,
         description="Send images, get labels and probabilities that sum to 1.",

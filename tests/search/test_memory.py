@@ -238,6 +238,22 @@ def test_a_space_in_which_nothing_can_be_built_is_given_up(spec):
     assert memory.ended == "10 configurations could not be built"
 
 
+def test_workers_that_die_before_any_epoch_end_the_sweep(spec):
+    memory = open_memory(spec(max_trials=10))
+    for _ in range(3):
+        memory.close(memory.propose().number, "died", FailureKind.WORKER)
+    assert memory.propose() is None
+    assert memory.ended.startswith("3 trials whose workers failed")
+
+
+def test_workers_that_die_once_something_trained_do_not(spec):
+    memory = open_memory(spec(max_trials=10))
+    train(memory, memory.propose().number, [0.5])
+    for _ in range(5):
+        memory.close(memory.propose().number, "died", FailureKind.WORKER)
+    assert memory.propose() is not None
+
+
 @pytest.mark.parametrize("searcher", ["grid", "random", "tpe"])
 def test_no_configuration_is_proposed_twice(spec, searcher):
     memory = open_memory(spec(max_trials=50, searcher={"kind": searcher}), TINY)

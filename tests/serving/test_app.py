@@ -1,4 +1,5 @@
 import base64
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -119,12 +120,19 @@ def test_health_model_and_pages(client: TestClient) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
     assert client.get("/model").json()["card"] == "# toy"
     assert "predict" in client.get("/").text
-    assert client.get("/docs").status_code == 200
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/predict", "/healthz", "/readyz", "/model"} == set(paths)
     content = paths["/predict"]["post"]["requestBody"]["content"]
     assert "image/png" in content and content["application/json"]["example"]["images"]
     assert {"200", "400", "413", "415", "422", "503"} <= set(paths["/predict"]["post"]["responses"])
+
+
+def test_the_openapi_page_loads_its_own_scripts(client: TestClient) -> None:
+    page = client.get("/docs").text
+    assert "://" not in page
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) == 3
+    assert [client.get(path).status_code for path in loaded] == [200, 200, 200]
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
