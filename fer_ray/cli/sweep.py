@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fer_ray.errors import SweepError
+
 if TYPE_CHECKING:
     from fer_ray.search import SweepResult
 
@@ -73,6 +75,7 @@ def run(
     with watched(spec.name) as (watch, progress):
         result = run_sweep(spec, watch=watch, progress=progress)
     _show(result, as_json)
+    _check_any_result(result)
 
 
 @app.command()
@@ -99,6 +102,7 @@ def resume(
             progress=progress,
         )
     _show(result, as_json)
+    _check_any_result(result)
 
 
 @app.command("list")
@@ -153,6 +157,15 @@ def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {key}", "must be YAML", text) from error
     return found
+
+
+def _check_any_result(result: "SweepResult") -> None:
+    """A sweep that came to its end without a single result did not do what it was asked to."""
+    ended = result.outcome.ended if result.outcome else "interrupted"
+    if ended != "interrupted" and not result.leaderboard(1):
+        raise SweepError(
+            f"sweep {result.spec.name}", "at least one trial must give a result", f"ended by {ended}"
+        )
 
 
 def _show(result: "SweepResult", as_json: bool, top: int = 10) -> None:

@@ -11,21 +11,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from fer_ray.errors import SpaceError, SweepError
-from fer_ray.objective import Objective
+from fer_ray.errors import SpaceError
 from fer_ray.results.journal import EpochJournal
-from fer_ray.search.folder import checkpoint_folders, journal_path, study_path
+from fer_ray.search.folder import checkpoint_folders, journal_path
 from fer_ray.search.rungs import Decision, Rungs
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import (
+    FailureKind,
+    Progressed,
+    best_trial,
+    open_study,
+    tell_complete,
+    tell_failed,
+    tell_pruned,
+    values_of,
+)
 from fer_ray.spaces import Space, Values
 from fer_ray.spaces.optuna_bridge import VALUES_ATTRIBUTE, params_of, suggest
 from fer_ray.spaces.samplers import make_sampler
@@ -37,49 +43,12 @@ _DUPLICATES_IN_A_ROW = 20
 _LOST_AT_FIRST = 3
 
 
-class FailureKind(StrEnum):
-    """Why a trial has no result; kept as the study's user attribute ``failure``."""
-
-    INFEASIBLE = "infeasible"
-    TRAINING = "training"
-    DIVERGED = "diverged"
-    WORKER = "worker"
-    DUPLICATE = "duplicate"
-
-
 @dataclass(frozen=True)
 class Proposal:
     """A trial to train: Optuna's number and the active hyperparameters."""
 
     number: int
     values: Values
-
-
-@dataclass
-class Progressed:
-    """What is known of a trial from its epochs."""
-
-    best: float | None = None
-    best_epoch: int = 0
-    epoch: int = 0
-    decision: Decision = Decision.CONTINUE
-
-
-def open_storage(spec: SweepSpec) -> BaseStorage:
-    """The study's storage: the sweep's own file, or what the URL names.
-
-    Raises:
-        SweepError: If the database cannot be reached.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if spec.storage is None:
-        # Absolute: Optuna locks by a symlink, and a relative one would lead nowhere.
-        return JournalStorage(JournalFileBackend(str(study_path(spec.path).absolute())))
-    try:
-        return RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
-    except Exception as error:  # SQLAlchemy's and each driver's own errors
-        text = " ".join(str(error).split())[:300]
-        raise SweepError("storage", "must be a reachable Optuna storage URL", text) from error
 
 
 class SweepMemory:
@@ -97,10 +66,7 @@ class SweepMemory:
 
     def __init__(self, spec: SweepSpec, space: Space, storage: BaseStorage) -> None:
         self.spec, self.space, self.objective = spec, space, spec.goal
-        direction = StudyDirection.MAXIMIZE if self.objective.mode == "max" else StudyDirection.MINIMIZE
-        self.study = optuna.create_study(
-            storage=storage, study_name=spec.study_name, direction=direction, load_if_exists=True
-        )
+        self.study = open_study(spec, storage)
         done = len(self.study.get_trials(deepcopy=False))
         # A sampler's random state is not in the storage: a resumed one must not draw what the first has drawn.
         sampler_seed = (spec.seed + 7919 * done) % 2**31
@@ -146,7 +112,8 @@ class SweepMemory:
                 self._keys.add(key)
                 self._open[trial.number] = trial
                 return Proposal(trial.number, values)
-            self._fail(trial, FailureKind.DUPLICATE, "the same configuration was trained before")
+            reason = "the same configuration was trained before"
+            tell_failed(trial, Progressed(), FailureKind.DUPLICATE, reason)
         self.ended = "space exhausted" if self.spec.searcher.kind == "grid" else "no new configuration"
         return None
 
@@ -172,16 +139,16 @@ class SweepMemory:
         trial = self._open.pop(number)
         seen = self.progressed.get(number, Progressed())
         if failed is not None:
-            self._fail(trial, kind, failed)
+            tell_failed(trial, seen, kind, failed)
         elif seen.decision is Decision.DIVERGED and seen.best is None:
-            self._fail(trial, FailureKind.DIVERGED, f"{self.objective.metric} was not finite")
+            tell_failed(trial, seen, FailureKind.DIVERGED, f"{self.objective.metric} was not finite")
         elif seen.best is None:
-            self._fail(trial, FailureKind.TRAINING, "fit reported no epoch")
+            tell_failed(trial, seen, FailureKind.TRAINING, "fit reported no epoch")
         elif seen.decision in (Decision.STOP, Decision.DIVERGED) or self._cut_short(seen):
-            self._prune(trial, seen)
+            rung = self.rungs.rung_of(number)
+            tell_pruned(trial, seen, rung.epoch if rung else None)
         else:
-            self._set_best(trial, seen)
-            self.study.tell(trial, seen.best)
+            tell_complete(trial, seen)
         self._delete_losers()
 
     def winner(self) -> FrozenTrial | None:
@@ -303,17 +270,6 @@ class SweepMemory:
     def _cut_short(self, seen: Progressed) -> bool:
         return self.seconds_left == 0 and seen.decision is not Decision.FINISHED
 
-    def _prune(self, trial: optuna.Trial, seen: Progressed) -> None:
-        rung = self.rungs.rung_of(trial.number)
-        assert seen.best is not None
-        if rung is None or seen.decision is not Decision.STOP:
-            trial.report(seen.best, seen.epoch)
-        self._set_best(trial, seen)
-        reason = f"stopped at rung {rung.epoch}" if rung and seen.decision is Decision.STOP else None
-        fallback = "diverged" if seen.decision is Decision.DIVERGED else "time budget"
-        trial.set_user_attr("reason", reason or fallback)
-        self.study.tell(trial, state=TrialState.PRUNED)
-
     def _delete_losers(self) -> None:
         """Keeps the checkpoints of the best trial and of those that still run."""
         best = self.winner()
@@ -321,34 +277,3 @@ class SweepMemory:
         for number, folder in checkpoint_folders(self.spec.path):
             if number not in keep:
                 shutil.rmtree(folder, ignore_errors=True)
-
-    def _set_best(self, trial: optuna.Trial, seen: Progressed) -> None:
-        trial.set_user_attr("best_value", seen.best)
-        trial.set_user_attr("best_epoch", seen.best_epoch)
-        trial.set_user_attr("epochs", seen.epoch)
-
-    def _fail(self, trial: optuna.Trial, kind: FailureKind, reason: str) -> None:
-        trial.set_user_attr("failure", kind.value)
-        trial.set_user_attr("reason", reason)
-        trial.set_user_attr("epochs", self.progressed.get(trial.number, Progressed()).epoch)
-        self.study.tell(trial, state=TrialState.FAIL)
-
-
-def values_of(trial: FrozenTrial) -> Values:
-    """The real hyperparameters of a trial."""
-    return dict(trial.user_attrs.get(VALUES_ATTRIBUTE, {}))
-
-
-def best_trial(trials: list[FrozenTrial], objective: Objective) -> FrozenTrial | None:
-    """The trial with the best value among those that finished or were stopped early.
-
-    Ties go to fewer epochs, then to the lower number, as on the leaderboard.
-    """
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    having = [trial for trial in trials if trial.state in ended and "best_value" in trial.user_attrs]
-    sign = -1 if objective.mode == "max" else 1
-    return min(
-        having,
-        key=lambda trial: (sign * trial.user_attrs["best_value"], trial.user_attrs["epochs"], trial.number),
-        default=None,
-    )

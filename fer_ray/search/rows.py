@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from fer_ray.results.journal import EpochJournal
 from fer_ray.results.tables import epochs_table, trials_table, write_tables
 from fer_ray.search.folder import journal_path
-from fer_ray.search.memory import FailureKind, values_of
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import FailureKind, values_of
 
 
 def epoch_rows(sweep: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from fer_ray.search.memory import FailureKind, SweepMemory
+from fer_ray.search.memory import SweepMemory
+from fer_ray.search.study import FailureKind
 
 
 class StudySearcher(Searcher):

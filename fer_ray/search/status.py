@@ -8,7 +8,8 @@ from typing import Any
 from optuna.trial import TrialState
 from ray.tune import Callback
 
-from fer_ray.search.memory import FailureKind, SweepMemory
+from fer_ray.search.memory import SweepMemory
+from fer_ray.search.study import FailureKind
 
 _SECONDS_BETWEEN = 0.5
 

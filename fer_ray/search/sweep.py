@@ -14,12 +14,13 @@ from fer_ray.objective import Objective
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected, slots
 from fer_ray.search.folder import Outcome, SweepFolder
-from fer_ray.search.memory import SweepMemory, open_storage
+from fer_ray.search.memory import SweepMemory
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
+from fer_ray.search.study import open_storage
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.search.tuning import search_with_tune
 from fer_ray.search.winner import register_winner

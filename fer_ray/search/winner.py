@@ -13,9 +13,10 @@ from fer_ray.errors import SweepError
 from fer_ray.progress import Progress
 from fer_ray.registry import Registry
 from fer_ray.search.folder import SweepFolder
-from fer_ray.search.memory import SweepMemory, values_of
+from fer_ray.search.memory import SweepMemory
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import values_of
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.training.trial import Split, TrialData
 

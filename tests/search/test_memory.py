@@ -9,16 +9,10 @@ from optuna.trial import TrialState
 from fer_ray.errors import SpaceError, UnsupportedSpaceError
 from fer_ray.results.journal import EpochJournal
 from fer_ray.search.folder import SweepFolder, journal_path, study_path
-from fer_ray.search.memory import (
-    INFEASIBLE_PER_TRIAL,
-    FailureKind,
-    SweepMemory,
-    best_trial,
-    open_storage,
-    values_of,
-)
+from fer_ray.search.memory import INFEASIBLE_PER_TRIAL, SweepMemory
 from fer_ray.search.rungs import Decision
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import FailureKind, best_trial, open_storage, values_of
 from fer_ray.spaces import Space
 
 CONTINUE, STOP, DIVERGED, FINISHED = (
