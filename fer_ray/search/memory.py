@@ -88,6 +88,7 @@ class SweepMemory:
         for record in self.journal.read():
             self._decide(record["trial"], record["epoch"], record.get(self.objective.metric))
         self._unfinished = self._reopen()
+        self._lost_before = self._failures(FailureKind.WORKER)
         self._enqueue_known()
 
     def propose(self) -> Proposal | None:
@@ -95,11 +96,12 @@ class SweepMemory:
 
         Returns:
             None once the sweep shall start no more trials; `ended` then says why. Also None, and `ended` None,
-            while it depends on running trials, which count only if their models can be built.
+            while it depends on running trials: whether their models can be built, whether any worker can train.
         """
         if self.ended is None:
             self.ended = self._end_reason()
-        if self.ended is not None or (self.counted >= self.spec.max_trials and not self._unfinished):
+        all_proposed = self.counted >= self.spec.max_trials and not self._unfinished
+        if self.ended is not None or all_proposed or self._no_worker_trains():
             return None
         if self._unfinished:
             return self._unfinished.pop(0)
@@ -211,7 +213,7 @@ class SweepMemory:
         built = sum(trial.state.is_finished() or trial.number in self.progressed for trial in self._counted())
         if built >= self.spec.max_trials and not self._unfinished:
             return "max_trials"
-        if not self.progressed and self._failures(FailureKind.WORKER) >= _LOST_AT_FIRST:
+        if self._no_worker_trains() and not self.running:
             return (
                 f"{_LOST_AT_FIRST} trials whose workers failed or died before any epoch; Ray's logs say why"
             )
@@ -229,16 +231,24 @@ class SweepMemory:
         trials = self.study.get_trials(deepcopy=False)
         return [trial for trial in trials if VALUES_ATTRIBUTE in trial.user_attrs]
 
+    def _no_worker_trains(self) -> bool:
+        """Whether trials of this process lost their workers again and again, and none has trained an epoch."""
+        lost = self._failures(FailureKind.WORKER) - self._lost_before
+        return not self.progressed and lost >= _LOST_AT_FIRST
+
     def _failures(self, kind: FailureKind) -> int:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         return sum(trial.user_attrs.get("failure") == kind for trial in trials)
 
     def _enqueue_known(self) -> None:
         """Puts the known configurations before the sampler's, unless an earlier process has."""
-        for place, given in enumerate(self.spec.searcher.known):
+        known = self.spec.searcher.known
+        for place, given in enumerate([{}] if known is None else known):
             try:
                 values = self.space.check({**self.space.complete(given), **given})
             except SpaceError as error:
+                if known is None:  # Keras Tuner takes defaults outside their ranges; nobody named this one.
+                    return
                 raise SpaceError(
                     f"searcher.known[{place}], {error.where}", error.rule, error.received
                 ) from error
@@ -255,6 +265,8 @@ class SweepMemory:
             decision = self.progressed.get(frozen.number, Progressed()).decision
             if VALUES_ATTRIBUTE not in frozen.user_attrs:
                 self.close(frozen.number, "its proposal was cut short", FailureKind.WORKER)
+                if (known := frozen.system_attrs.get("fixed_params")) is not None:
+                    self.study.enqueue_trial(known)
             elif decision is not Decision.CONTINUE:
                 self.close(frozen.number)
             else:

@@ -86,13 +86,13 @@ class SearcherSection(_Section):
     Args:
         kind: Optuna's TPE, CMA-ES, random or brute-force (grid) sampler.
         options: For the sampler's constructor, such as `n_startup_trials`.
-        known: Configurations to train first. What one of them leaves out takes the space's default, so that `{}`
-            is the default configuration.
+        known: Configurations to train first. What one of them leaves out takes the space's default. If None, the
+            default configuration, provided that the defaults lie in their ranges.
     """
 
     kind: Literal["tpe", "cmaes", "random", "grid"] = "tpe"
     options: dict[str, Any] = {}
-    known: list[dict[str, Any]] = [{}]
+    known: list[dict[str, Any]] | None = None
 
 
 class SchedulerSection(_Section):

@@ -22,7 +22,7 @@ from fer_ray.search.folder import checkpoint_folder
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.space_file import SpaceFile
 from fer_ray.training.threads import limit_threads
-from fer_ray.training.trial import TrialConfig, TrialData, Verdict, one_line, train
+from fer_ray.training.trial import TrialConfig, TrialData, Verdict, free_device_memory, one_line, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +89,11 @@ class TrialWorker(tune.Trainable):
         self.sweep, self.data = sweep, ray.get(data[0])
         self.thread = TrainingThread()
         self.running: RunningTrial | None = None
+        self.former: RunningTrial | None = None
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch."""
+        self._stop_former()
         if self.running is None:
             number, values = self.config["trial"], self.config["values"]
             self.running = RunningTrial(
@@ -107,15 +109,16 @@ class TrialWorker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Makes room for the next trial; never refuses, since Tune would then lose that trial.
 
-        The running trial is told to stop, not awaited: Tune never hears of a worker that dies in here, and the
-        trial cleans up while Tune gets ready. The thread trains the next one after it.
+        The former trial is ended in the next step: Tune never hears of a worker that dies in here.
         """
-        self._stop()
+        self.former, self.running = self.running, None
         return True
 
     def cleanup(self) -> None:
         """Ends the running trial."""
-        self._stop()
+        self._stop_former()
+        if self.running is not None:
+            self.running.stop()
         self.thread.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -124,10 +127,10 @@ class TrialWorker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
-    def _stop(self) -> None:
-        if self.running is not None:
-            self.running.stop()
-        self.running = None
+    def _stop_former(self) -> None:
+        if self.former is not None:
+            self.former.stop()
+        self.former = None
 
 
 class TrainingThread:
@@ -150,6 +153,7 @@ class TrainingThread:
     def _run(self) -> None:
         for trial in iter(self._trials.get, None):
             trial.run()
+            free_device_memory()
 
 
 class RunningTrial:

@@ -127,7 +127,9 @@ def fit_batches(
         mixup: As in `Batches`; the model's loss and metrics must take distributions.
         **options: `epochs`, `initial_epoch`, `verbose` and the like, for `model.fit`.
     """
-    train = Batches(x, y, batch_size, shuffle=True, seed=seed, mixup=mixup, classes=model.output_shape[-1])
+    train = Batches(
+        x, y, batch_size, shuffle=True, seed=seed, mixup=mixup, classes=model.output_shape[-1] if mixup else 0
+    )
     held_out = Batches(*validation_data, 256)
     order = _EpochOrder(train)
     return model.fit(

@@ -59,7 +59,8 @@ class EpochLoop:
         self.callback = _Observer(self)
         self._others: Sequence[Any] = ()
         self._confusion: StepConfusion | None = None
-        self._scores: dict[str, float] = {}
+        #: Of the running epoch, counted in the model's own steps.
+        self.scores: dict[str, float] = {}
         self._epoch_started = self._last_checkpoint = time.monotonic()
 
     def observe(self, model: Any) -> None:
@@ -74,7 +75,8 @@ class EpochLoop:
             given = bound.arguments.get("callbacks") or []
             given = given.callbacks if isinstance(given, keras.callbacks.CallbackList) else given
             self._others = [c for c in given if c is not self.callback]
-            bound.arguments["callbacks"] = [*self._others, self.callback]
+            keeper = [_ScoreKeeper(self, self._confusion)] if self._confusion is not None else []
+            bound.arguments["callbacks"] = [*keeper, *self._others, self.callback]
             bound.arguments.setdefault("verbose", 0)
             if self.resumed is not None:
                 build_on(model, bound.arguments.get("x"))
@@ -110,12 +112,6 @@ class EpochLoop:
                 "fit", f"must begin at initial_epoch {self.epoch}", f"epoch {epoch}", "Pass initial_epoch on"
             )
         self._epoch_started = time.monotonic()
-        self._scores = {}
-
-    def keep_scores(self, prefix: str = "") -> None:
-        """Takes the scores of what was just counted: of training, or with the prefix ``val_`` of validation."""
-        if self._confusion is not None:
-            self._scores |= {f"{prefix}{name}": value for name, value in self._confusion.scores().items()}
 
     def end_epoch(self, model: Any, logs: dict[str, Any]) -> None:
         """Scores the epoch, keeps the best weights, writes a checkpoint if one is due, and reports.
@@ -129,7 +125,7 @@ class EpochLoop:
         if self.resumed is not None:
             raise FailedTrialError("fit", "must call on_train_begin of its callbacks to be resumed")
         self.epoch += 1
-        metrics = {**self._scores, **{name: float(value) for name, value in logs.items()}}
+        metrics = {**self.scores, **{name: float(value) for name, value in logs.items()}}
         metrics |= self._missing_scores(model, metrics)
         value = self._objective(metrics)
         if self.config.objective.better(value, self.best_value):
@@ -223,14 +219,39 @@ class _Observer(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.loop.begin_epoch(epoch)
 
-    def on_test_begin(self, logs: Any = None) -> None:
-        self.loop.keep_scores()
-
-    def on_test_end(self, logs: Any = None) -> None:
-        self.loop.keep_scores("val_")
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.loop.end_epoch(self.model, logs or {})
+
+
+class _ScoreKeeper(keras.callbacks.Callback):
+    """Takes the scores of training and validation where each has just been counted.
+
+    Only the wrapped `model.fit` gets it, before the user's callbacks, which may evaluate and so count anew. It
+    resets the counts itself: a model that overrides `metrics` has Keras reset its own ones alone.
+    """
+
+    def __init__(self, loop: EpochLoop, confusion: StepConfusion) -> None:
+        super().__init__()
+        self.loop, self.confusion = loop, confusion
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.loop.scores = {}
+        self.confusion.reset_state()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._keep("")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._keep("val_")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not self.loop.scores:
+            self._keep("")
+
+    def _keep(self, prefix: str) -> None:
+        scores = self.confusion.scores()
+        self.loop.scores |= {f"{prefix}{name}": value for name, value in scores.items()}
+        self.confusion.reset_state()
 
 
 def build_on(model: Any, x: Any) -> None:

@@ -20,6 +20,7 @@ class _ConfusionMetric(keras.metrics.Metric):
 
     def __init__(self, classes: int, name: str, **options: Any) -> None:
         super().__init__(name=name, **options)
+        self._direction = "up"  # What Keras's EarlyStopping and the like ask of a metric.
         self.classes = classes
         self.confusion = self.add_weight(
             shape=(classes, classes), initializer="zeros", dtype="float32", name="confusion"

@@ -137,11 +137,10 @@ def run_epochs(config: TrialConfig, data: TrialData, loop: "EpochLoop", hp: Any)
     finally:
         keras.config.set_dtype_policy("float32")
         keras.utils.clear_session(free_memory=False)
-        _free_device_memory()
 
 
-def _free_device_memory() -> None:
-    """Lets a GPU's memory go now: Python's own collections, which do for the processor's, know nothing of it."""
+def free_device_memory() -> None:
+    """Lets a GPU's memory of ended trials go: Python's own collections, which do for the processor's, wait long."""
     import tensorflow
 
     if tensorflow.config.list_physical_devices("GPU"):

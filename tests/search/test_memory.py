@@ -238,6 +238,17 @@ def test_workers_that_die_before_any_epoch_end_the_sweep(spec):
         memory.close(memory.propose().number, "died", FailureKind.WORKER)
     assert memory.propose() is None
     assert memory.ended.startswith("3 trials whose workers failed")
+    assert open_memory(spec(max_trials=10)).propose() is not None
+
+
+def test_lost_workers_end_nothing_while_a_trial_is_in_its_first_epoch(spec):
+    memory = open_memory(spec(max_trials=10))
+    first = memory.propose().number
+    for _ in range(3):
+        memory.close(memory.propose().number, "died", FailureKind.WORKER)
+    assert (memory.propose(), memory.ended) == (None, None)
+    train(memory, first, [0.5])
+    assert memory.propose() is not None
 
 
 def test_workers_that_die_once_something_trained_do_not(spec):
@@ -290,14 +301,25 @@ def test_known_configurations_come_first_once_and_get_defaults(spec):
         "searcher": {"kind": "random", "known": [{"units": 2}, {"units": 3, "flag": True}, {"units": 2}]}
     }
     memory = open_memory(spec(**known), TINY)
+    assert len(memory.study.trials) == 2
     assert memory.propose().values == {"units": 2, "flag": False}
     again = open_memory(spec(**known), TINY)
+    assert len(again.study.trials) == 2
     assert [again.propose().values for _ in range(2)] == [
         {"units": 2, "flag": False},
         {"units": 3, "flag": True},
     ]
     third = again.propose().values
     assert third not in ({"units": 2, "flag": False}, {"units": 3, "flag": True})
+
+
+def test_defaults_outside_their_ranges_are_no_first_trial_unless_named(spec):
+    space = {
+        "space": [entry("Int", "units", min_value=8, max_value=64, step=8, sampling="linear", default=9)]
+    }
+    assert open_memory(spec(), space).study.trials == []
+    with pytest.raises(SpaceError, match=r"searcher.known\[0\], Int 'units'"):
+        open_memory(spec(searcher={"kind": "random", "known": [{}]}), space)
 
 
 @pytest.mark.parametrize(
@@ -378,6 +400,7 @@ def test_a_proposal_that_was_cut_short_is_closed(spec):
     trial = stored(second, asked.number)
     assert (trial.state, trial.user_attrs["failure"]) == (TrialState.FAIL, FailureKind.WORKER)
     assert second.counted == 0
+    assert second.propose().values == {"rate": 0.0001, "units": 8}  # The default, which was asked for first.
 
 
 def test_a_resumed_sampler_does_not_draw_the_same_again(spec):

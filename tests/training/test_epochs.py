@@ -42,7 +42,89 @@ def collect(config, data, stop_at=None, checkpoints=None):
     return epochs
 
 
-def test_a_model_compiled_with_accuracy_alone_gets_the_other_scores(trial_config, data):
+COUNTED = """
+import keras
+import keras_tuner
+import numpy as np
+
+class OwnMetrics(keras.Model):
+    @property
+    def metrics(self):
+        return [metric for metric in super().metrics if "fer_ray" not in metric.name]
+
+class Watch(keras.callbacks.Callback):
+    # What the model predicts of training images before an epoch of one step, and of validation images after it.
+    def __init__(self, x, held_out):
+        super().__init__()
+        self.x, self.held_out, self.seen = x, held_out, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append(np.asarray(self.model(self.x)).argmax(axis=1))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(np.asarray(self.model(self.held_out)).argmax(axis=1))
+        self.model.evaluate(self.x[:5], np.zeros(5), verbose=0)  # Counts anew, for nobody.
+
+class Model(keras_tuner.HyperModel):
+    def build(self, hp):
+        images = keras.Input((12, 12, 1))
+        scores = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(images))
+        model = KIND(images, scores)
+        model.compile(keras.optimizers.SGD(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp, model, x, y, **options):
+        watch = Watch(x, options["validation_data"][0])
+        callbacks = [watch, *options.pop("callbacks")]
+        model.predict = None  # Nothing is left to be predicted once more.
+        history = model.fit(x, y, batch_size=len(x), callbacks=callbacks, **options, **OPTIONS)
+        np.savez(__file__ + ".npz", *watch.seen)
+        return history
+"""
+
+
+def scores_of(labels, predicted):
+    return {
+        "accuracy": np.mean(predicted == labels),
+        "macro_f1": f1_score(labels, predicted, average="macro"),
+        "balanced_accuracy": balanced_accuracy_score(labels, predicted),
+    }
+
+
+def run_counted(trial_config, data, kind, options):
+    """Reported epochs and, for each, what was predicted of training and validation images."""
+    space = trial_config(COUNTED.replace("KIND", kind).replace("OPTIONS", options), max_epochs=4)
+    epochs = collect(space, data)
+    with np.load(f"{space.space_file.path}.npz") as file:
+        seen = [file[name] for name in file.files]
+    return epochs, zip(seen[::2], seen[1::2], strict=True)
+
+
+@pytest.mark.parametrize("kind", ["keras.Model", "OwnMetrics"])
+def test_a_model_compiled_with_accuracy_alone_gets_the_other_scores(trial_config, data, kind):
+    epochs, predictions = run_counted(trial_config, data, kind, "{}")
+    for epoch, (trained, held_out) in zip(epochs, predictions, strict=True):
+        expected = scores_of(data.train[1], trained)
+        expected |= {f"val_{name}": value for name, value in scores_of(data.validation[1], held_out).items()}
+        assert {name: epoch[name] for name in expected} == pytest.approx(expected)
+    assert len({epoch["macro_f1"] for epoch in epochs}) > 1
+    assert epochs[0]["epoch"] == 1
+    assert epochs[0]["parameters"] == 12 * 12 * 3 + 3
+
+
+def test_an_epoch_without_validation_has_scores_of_training(trial_config, data):
+    text = COUNTED.replace("model.predict = None", "pass")
+    space = trial_config(
+        text.replace("KIND", "keras.Model").replace("OPTIONS", "{'validation_freq': 2}"), max_epochs=2
+    )
+    first, _ = collect(space, data)
+    with np.load(f"{space.space_file.path}.npz") as file:
+        trained, held_out = file["arr_0"], file["arr_1"]
+    assert first["macro_f1"] == pytest.approx(scores_of(data.train[1], trained)["macro_f1"])
+    assert first["val_macro_f1"] == pytest.approx(scores_of(data.validation[1], held_out)["macro_f1"])
+
+
+def test_a_model_that_is_built_by_its_first_batch_gets_the_other_scores(trial_config, data):
     text = with_fit(
         """
 import numpy as np
@@ -53,12 +135,9 @@ return history
     )
     space = trial_config("PATH = __file__ + '.npy'\n" + text, max_epochs=1)
     (epoch,) = collect(space, data)
-    labels, predicted = data.validation[1], np.load(f"{space.space_file.path}.npy").argmax(axis=1)
-    assert epoch["val_accuracy"] == pytest.approx(np.mean(predicted == labels))
-    assert epoch["val_macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
-    assert epoch["val_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
-    assert epoch["epoch"] == 1
-    assert epoch["parameters"] == 12 * 12 * 3 + 3
+    predicted = np.load(f"{space.space_file.path}.npy").argmax(axis=1)
+    expected = scores_of(data.validation[1], predicted)
+    assert {name: epoch[f"val_{name}"] for name in expected} == pytest.approx(expected)
 
 
 def test_a_score_of_the_users_own_is_not_replaced(trial_config, data):

@@ -49,6 +49,15 @@ def test_an_epoch_in_batches_is_one_sum_and_the_next_starts_anew():
         assert float(metric.result()) == 1.0
 
 
+def test_keras_knows_that_more_is_better():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=classification_metrics(3))
+    x, y = np.zeros((4, 2), np.float32), np.zeros(4)
+    monitors = [keras.callbacks.EarlyStopping(f"val_{metric.name}") for metric in classification_metrics(3)]
+    model.fit(x, y, validation_data=(x, y), epochs=2, callbacks=monitors, verbose=0)
+    assert all(monitor.monitor_op(1.0, 0.0) for monitor in monitors)
+
+
 def test_no_image_scores_zero():
     assert [float(metric.result()) for metric in (MacroF1(3), BalancedAccuracy(3))] == [0.0, 0.0]
 
