@@ -64,7 +64,8 @@ def ran(folder: Path) -> dict:
 
 
 def test_run_prints_outcome_and_leaderboard(ran):
-    assert (ran["name"], ran["outcome"]["ended"], ran["outcome"]["model"]) == ("one", "max_trials", "one:1")
+    assert (ran["name"], ran["outcome"]["ended"]) == ("one", "max_trials")
+    assert ran["outcome"]["model"].startswith("one:")
     values = [row["value"] for row in ran["leaderboard"]]
     assert len(values) == 3 and values == sorted(values, reverse=True)
     assert {row["trial"] for row in ran["leaderboard"]} == {0, 1, 2}
@@ -72,8 +73,9 @@ def test_run_prints_outcome_and_leaderboard(ran):
 
 def test_results_shows_the_leaderboard_and_copies_the_tables(folder, ran):
     done = call("sweep", "results", "sweeps/one", "--parquet", "tables", cwd=folder)
-    assert "one: best val_accuracy" in done.stdout
-    assert "Winner registered as one:1" in done.stdout
+    printed = " ".join(done.stdout.split())
+    assert "one: best val_accuracy" in printed
+    assert f"Winner registered as {ran['outcome']['model']}" in printed
     trials = pd.read_parquet(folder / "tables" / "trials.parquet")
     best = trials.loc[trials.value.idxmax()]
     assert best.value == ran["leaderboard"][0]["value"]
@@ -83,7 +85,7 @@ def test_results_shows_the_leaderboard_and_copies_the_tables(folder, ran):
 
 def test_list_names_the_sweep(folder, ran):
     (row,) = json.loads(call("sweep", "list", "--json", cwd=folder).stdout)
-    assert (row["name"], row["trials"], row["model"]) == ("one", 3, "one:1")
+    assert (row["name"], row["trials"], row["model"]) == ("one", 3, ran["outcome"]["model"])
 
 
 def test_resume_trains_more(folder, ran):
@@ -96,6 +98,6 @@ def test_resume_trains_more(folder, ran):
 def test_a_sweep_without_a_single_result_says_so_and_fails(folder):
     arguments = ["--name", "broken", "--max-trials", "2", "--set", "space.arguments={breaks: true}"]
     done = call("sweep", "run", "one.yaml", *arguments, cwd=folder, code=1)
-    assert done.stdout.count("the disk of images has a hole") == 2
+    assert " ".join(done.stdout.split()).count("the disk of images has a hole") == 2
     assert "sweep broken: at least one trial must give a result" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
