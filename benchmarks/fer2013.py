@@ -81,6 +81,7 @@ def train_rival(data: Path, seconds: float) -> dict[str, Any]:
     images, labels = splits["test"]
     found = evaluate(labels, model.predict(images, batch_size=256, verbose=0), dataset.classes)
     return {
+        # Time ran out in the last of them.
         "rival_epochs": len(history.history["loss"]),
         "rival_parameters": model.count_params(),
         "rival_validation_accuracy": deadline.best,
