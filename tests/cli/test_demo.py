@@ -54,6 +54,8 @@ def test_the_demo_serves_until_ctrl_c(tmp_path, sweep_file):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell's background job has it ignored, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     seen = []
     for line in process.stdout:
