@@ -99,10 +99,11 @@ def _table(name: str, status: "SweepStatus") -> Table:
 
 def _cells(status: "SweepStatus") -> dict[str, str]:
     best = "-" if status.best_value is None else f"{status.best_value:.4f} (trial {status.best_trial})"
-    ended = status.finished + status.stopped + status.failed
+    ended = status.paused + status.finished + status.stopped + status.failed
     return {
         "trials": f"{ended}/{status.max_trials}",
         "running": str(status.running),
+        **({"paused": str(status.paused)} if status.paused else {}),
         "finished": str(status.finished),
         "stopped early": str(status.stopped),
         "failed": str(status.failed),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from fer_ray.errors import SweepError
 from fer_ray.ray_connection import connect_ray, is_connected, start_ray
-from fer_ray.search.spec import ResourcesSection
+from fer_ray.search.sections import ResourcesSection
 
 
 @contextmanager

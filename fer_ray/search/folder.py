@@ -35,12 +35,17 @@ def checkpoint_folders(sweep: Path) -> list[tuple[int, Path]]:
     return [(int(folder.name.removeprefix("trial-")), folder) for folder in found]
 
 
+def hang_report(sweep: Path, number: int) -> Path:
+    """Where a trial's worker writes its stacks once an epoch has taken too long."""
+    return sweep / "hangs" / f"trial-{number:05d}.txt"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the last run of a sweep ended.
 
     Args:
-        ended: ``max_trials``, ``time budget``, ``space exhausted``, ``interrupted`` or another reason;
+        ended: ``max_trials``, the budget that was used up, ``space exhausted``, ``interrupted`` or another reason;
             ``killed`` until a run has ended.
         seconds: Of searching, over all runs.
         training_seconds: Of them inside epochs, summed over workers, over all runs.

@@ -2,14 +2,15 @@
 
 The searcher and the scheduler are thin adapters over it, so that every proposal and every verdict is on disk
 before Tune acts on it. A new process that opens the same folder and study knows all that this one knew.
+
+A trial is open from its proposal until it is closed in the study. Meanwhile it runs, is paused at a rung, or
+waits to go on because its worker was lost or an earlier process ended: `propose` hands it out again.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,12 +18,14 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from fer_ray.errors import SpaceError
 from fer_ray.results.journal import EpochJournal
-from fer_ray.search.folder import checkpoint_folders, journal_path
-from fer_ray.search.rungs import Decision, Rungs
+from fer_ray.search.budget import Budget, Clock
+from fer_ray.search.folder import checkpoint_folder, checkpoint_folders, journal_path
+from fer_ray.search.proposals import Proposal, Proposals, is_proposal
+from fer_ray.search.rungs import Decision, Rung, Rungs
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import (
+    UNCOUNTED,
     FailureKind,
     Progressed,
     best_trial,
@@ -32,23 +35,14 @@ from fer_ray.search.study import (
     tell_pruned,
     values_of,
 )
-from fer_ray.spaces import Space, Values
-from fer_ray.spaces.optuna_bridge import VALUES_ATTRIBUTE, params_of, suggest
-from fer_ray.spaces.samplers import make_sampler
+from fer_ray.spaces import Space
 
 #: Configurations that cannot be built, per trial that was asked for, before a sweep gives up on its space.
 INFEASIBLE_PER_TRIAL = 10
-_DUPLICATES_IN_A_ROW = 20
 #: Trials that lost their workers before any trial has trained an epoch: the fault is then not the trials'.
 _LOST_AT_FIRST = 3
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A trial to train: Optuna's number and the active hyperparameters."""
-
-    number: int
-    values: Values
+#: The user attribute of an Optuna trial that counts the workers it has lost.
+_LOST_ATTRIBUTE = "lost_workers"
 
 
 class SweepMemory:
@@ -58,100 +52,122 @@ class SweepMemory:
         spec: The sweep.
         space: What was discovered.
         storage: Of the study.
+        clock: Tells the time.
 
     Raises:
         SpaceError: If a known configuration is none of the space.
         UnsupportedSpaceError: If the sampler cannot express the space.
     """
 
-    def __init__(self, spec: SweepSpec, space: Space, storage: BaseStorage) -> None:
-        self.spec, self.space, self.objective = spec, space, spec.goal
+    def __init__(
+        self, spec: SweepSpec, space: Space, storage: BaseStorage, clock: Clock = time.monotonic
+    ) -> None:
+        self.spec, self.objective = spec, spec.goal
         self.study = open_study(spec, storage)
-        done = len(self.study.get_trials(deepcopy=False))
-        # A sampler's random state is not in the storage: a resumed one must not draw what the first has drawn.
-        sampler_seed = (spec.seed + 7919 * done) % 2**31
-        self.study.sampler = make_sampler(spec.searcher.kind, space, sampler_seed, **spec.searcher.options)
-        eta = spec.scheduler.eta if spec.scheduler.kind == "asha" else None
-        self.rungs = Rungs(
-            max_epochs=spec.scheduler.max_epochs,
-            mode=self.objective.mode,
-            eta=eta,
-            grace=spec.scheduler.grace,
-        )
+        self.rungs = make_rungs(spec)
         self.journal = EpochJournal(journal_path(spec.path))
-        self.deadline = time.monotonic() + spec.time_budget if spec.time_budget else None
+        self.budget = Budget(spec, clock)
         self.ended: str | None = None
         self.broken: Exception | None = None
         self.progressed: dict[int, Progressed] = {}
         self._open: dict[int, optuna.Trial] = {}
-        self._keys = {space.configuration_key(values_of(trial)) for trial in self._proposed()}
-        for record in self.journal.read():
-            self._decide(record["trial"], record["epoch"], record.get(self.objective.metric))
-        self._unfinished = self._reopen()
-        self._lost_before = self._failures(FailureKind.WORKER)
-        self._enqueue_known()
+        self._running: set[int] = set()
+        self._waiting: list[Proposal] = []
+        self._proposals: dict[int, Proposal] = {}
+        self._failures: dict[FailureKind, int] = dict.fromkeys(FailureKind, 0)
+        self._best: int | None = None
+        self._complete = False
+        self._replay()
+        self.sampler = Proposals(spec, space, self.study, storage, self._paused)
+        self._reopen()
+        self._lost_before = self._failures[FailureKind.WORKER]
 
     def propose(self) -> Proposal | None:
-        """The next trial: one that an earlier process left unfinished, or the sampler's choice.
+        """The next trial: one that waits to go on, one that advances past its rung, or a new one.
 
         Returns:
-            None once the sweep shall start no more trials; `ended` then says why. Also None, and `ended` None,
-            while it depends on running trials: whether their models can be built, whether any worker can train.
+            None once the sweep shall start no more trials; `ended` then says why, and every trial is closed. Also
+            None, and `ended` None, while it depends on running trials: whether their models can be built, whether
+            any worker can train, who advances.
         """
-        if self.ended is None:
-            self.ended = self._end_reason()
-        all_proposed = self.counted >= self.spec.max_trials and not self._unfinished
-        if self.ended is not None or all_proposed or self._no_worker_trains():
+        if self.ended is None and (reason := self._end_reason()) is not None:
+            if self._running:
+                return None
+            self._end(reason)
+        if self.ended is not None:
             return None
-        if self._unfinished:
-            return self._unfinished.pop(0)
-        for _ in range(_DUPLICATES_IN_A_ROW):
-            trial = self.study.ask()
-            values = suggest(self.space, trial)
-            trial.set_user_attr(VALUES_ATTRIBUTE, values)
-            key = self.space.configuration_key(values)
-            if key not in self._keys:
-                self._keys.add(key)
-                self._open[trial.number] = trial
-                return Proposal(trial.number, values)
-            reason = "the same configuration was trained before"
-            tell_failed(trial, Progressed(), FailureKind.DUPLICATE, reason)
-        self.ended = "space exhausted" if self.spec.searcher.kind == "grid" else "no new configuration"
-        return None
+        proposal = self._to_go_on() or self._new()
+        if proposal is None and not self._running:
+            self._end(self._no_more())
+        elif proposal is not None:
+            self._running.add(proposal.number)
+        return proposal
 
     def record_epoch(self, result: dict[str, Any]) -> Decision:
         """Writes an epoch to the journal and decides what becomes of the trial.
 
         Args:
             result: `trial`, `epoch`, `seconds`, `worker` and the epoch's metrics; an epoch that is in the journal
-                already, since its trial was taken up again, gets the verdict that it had.
+                already, since its trial was taken up again, gets the verdict that now holds for it.
         """
-        number, epoch = result["trial"], result["epoch"]
+        number, epoch, value = result["trial"], result["epoch"], result.get(self.objective.metric)
         if epoch <= self.progressed.get(number, Progressed()).epoch:
-            return self._decide(number, epoch, result.get(self.objective.metric))
-        self.journal.append({**result, "timestamp": datetime.now(UTC).isoformat()})
-        decision = self._decide(number, epoch, result.get(self.objective.metric))
+            return self._decide(number, epoch, value)
+        decision = self._decide(number, epoch, value)
+        record = {**result, "decision": decision.value, "timestamp": datetime.now(UTC).isoformat()}
+        self.journal.append(record)
+        self._count(number, result)
         rung = self.rungs.rung_of(number)
         if rung is not None and rung.arrivals[number] == epoch:
             self._open[number].report(rung.values[number], rung.epoch)
         return decision
 
+    def goes_on(self, number: int, decision: Decision) -> bool:
+        """Whether a trial trains another epoch now."""
+        limit = self.spec.limits.trial
+        too_long = limit is not None and self.progressed[number].seconds >= limit
+        return decision is Decision.CONTINUE and not too_long and self.budget.spent is None
+
     def close(self, number: int, failed: str | None = None, kind: FailureKind = FailureKind.TRAINING) -> None:
-        """Tells the study how a trial ended: COMPLETE, PRUNED at its last rung, or FAIL with its reason."""
-        trial = self._open.pop(number)
+        """Takes back a trial that runs no more: paused at its rung, or closed in the study.
+
+        Args:
+            number: The trial's.
+            failed: Why it has no result; None if it ended by itself, was stopped or paused.
+            kind: Of the failure.
+        """
+        self._running.discard(number)
         seen = self.progressed.get(number, Progressed())
         if failed is not None:
-            tell_failed(trial, seen, kind, failed)
-        elif seen.decision is Decision.DIVERGED and seen.best is None:
-            tell_failed(trial, seen, FailureKind.DIVERGED, f"{self.objective.metric} was not finite")
+            self._fail(number, kind, failed)
+        elif seen.best is None and seen.epoch:
+            self._fail(number, FailureKind.DIVERGED, f"{self.objective.metric} was not finite")
         elif seen.best is None:
-            tell_failed(trial, seen, FailureKind.TRAINING, "fit reported no epoch")
-        elif seen.decision in (Decision.STOP, Decision.DIVERGED) or self._cut_short(seen):
-            rung = self.rungs.rung_of(number)
-            tell_pruned(trial, seen, rung.epoch if rung else None)
+            self._fail(number, FailureKind.TRAINING, "fit reported no epoch")
+        elif seen.decision is not Decision.PAUSE:
+            self._close_with_result(number, seen)
+
+    def lost(self, number: int, reason: str, kind: FailureKind = FailureKind.WORKER) -> None:
+        """Takes back a trial whose worker was lost: it goes on elsewhere, as often as `retries` allows.
+
+        Args:
+            number: The trial's.
+            reason: What is known of the worker's end.
+            kind: Of the failure, should it be one too many.
+        """
+        trial = self._open[number]
+        lost = trial.user_attrs.get(_LOST_ATTRIBUTE, 0) + 1
+        trial.set_user_attr(_LOST_ATTRIBUTE, lost)
+        if lost > self.spec.retries:
+            times = f"{lost} times, which is more often than `retries` allows: " if self.spec.retries else ""
+            self.close(number, f"{times}{reason}", kind)
         else:
-            tell_complete(trial, seen)
-        self._delete_losers()
+            self.go_on_later(number)
+
+    def go_on_later(self, number: int) -> None:
+        """Takes back a running trial that shall go on from its checkpoint, for no fault of its own."""
+        self._running.discard(number)
+        self._waiting.append(self._proposals[number])
 
     def winner(self) -> FrozenTrial | None:
         """The best trial so far of those that have ended."""
@@ -159,8 +175,18 @@ class SweepMemory:
 
     @property
     def running(self) -> int:
-        """Trials proposed and not yet closed."""
-        return len(self._open) - len(self._unfinished)
+        """Trials that were handed out and not taken back."""
+        return len(self._running)
+
+    @property
+    def paused(self) -> int:
+        """Trials that are paused at a rung."""
+        return len(self._paused())
+
+    @property
+    def counted(self) -> int:
+        """Trials that count against `max_trials`: all but those that never trained; running ones too."""
+        return len(self._proposals) - sum(self._failures[kind] for kind in UNCOUNTED)
 
     @property
     def closed(self) -> int:
@@ -176,116 +202,203 @@ class SweepMemory:
             self.broken = self.broken or error
             raise
 
-    def interrupt(self) -> None:
-        """Takes note that the search has stopped; with trials open, it was not for a reason of its own."""
-        if self._open:
-            self.ended = None
+    def _to_go_on(self) -> Proposal | None:
+        if self._waiting:
+            return self._waiting.pop(0)
+        last = not self._running and not self._complete and self._all_proposed()
+        due = self.rungs.due(last=last)
+        if due is None:
+            return None
+        self.journal.append({"trial": due, "advanced": True, "timestamp": datetime.now(UTC).isoformat()})
+        self._advance(due)
+        return self._proposals[due]
 
-    @property
-    def counted(self) -> int:
-        """Trials that count against `max_trials`, running ones too."""
-        return len(self._counted())
+    def _advance(self, number: int) -> None:
+        self.rungs.advance(number)
+        self.progressed[number].decision = Decision.CONTINUE
 
-    @property
-    def seconds_left(self) -> float:
-        """Of the time budget; infinite without one."""
-        return math.inf if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
+    def _new(self) -> Proposal | None:
+        if self._all_proposed():
+            return None
+        asked = self.sampler.ask()
+        if asked is None:
+            return None
+        trial, values = asked
+        self._open[trial.number] = trial
+        self._proposals[trial.number] = Proposal(trial.number, values)
+        return self._proposals[trial.number]
 
-    def out_of_time(self) -> bool:
-        """Whether the time budget is used up, which ends running trials too."""
-        if self.seconds_left == 0:
-            self.ended = self.ended or "time budget"
-        return self.seconds_left == 0
-
-    def _decide(self, number: int, epoch: int, value: float | None) -> Decision:
-        seen = self.progressed.setdefault(number, Progressed())
-        if value is not None and self.objective.better(value, seen.best):
-            seen.best, seen.best_epoch = value, epoch
-        finite = value is not None and math.isfinite(value)
-        seen.epoch = max(epoch, seen.epoch)
-        seen.decision = self.rungs.record(number, epoch, seen.best if finite else value)
-        return seen.decision
+    def _all_proposed(self) -> bool:
+        return self.counted >= self.spec.max_trials
 
     def _end_reason(self) -> str | None:
-        if self.seconds_left == 0:
-            return "time budget"
-        infeasible = self._failures(FailureKind.INFEASIBLE)
-        built = sum(trial.state.is_finished() or trial.number in self.progressed for trial in self._counted())
-        if built >= self.spec.max_trials and not self._unfinished:
-            return "max_trials"
-        if self._no_worker_trains() and not self.running:
-            return (
-                f"{_LOST_AT_FIRST} trials whose workers failed or died before any epoch; Ray's logs say why"
-            )
+        """What ends the sweep although there is more to train."""
+        if (spent := self.budget.spent) is not None:
+            return spent
+        lost = self._failures[FailureKind.WORKER] - self._lost_before
+        if not self.progressed and lost >= _LOST_AT_FIRST:
+            return f"{lost} trials whose workers failed or died before any epoch; Ray's logs say why"
+        infeasible = self._failures[FailureKind.INFEASIBLE]
         if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
             return f"{infeasible} configurations could not be built"
         return None
 
-    def _counted(self) -> list[FrozenTrial]:
-        """Trials that count against `max_trials`: all but those that never trained."""
-        free = (FailureKind.INFEASIBLE, FailureKind.DUPLICATE)
-        return [trial for trial in self._proposed() if trial.user_attrs.get("failure") not in free]
+    def _no_more(self) -> str:
+        """Why there is nothing left to train."""
+        if self._all_proposed():
+            return "max_trials"
+        return "space exhausted" if self.spec.searcher.kind == "grid" else "no new configuration"
 
-    def _proposed(self) -> list[FrozenTrial]:
-        """Trials with a configuration, whatever became of them."""
-        trials = self.study.get_trials(deepcopy=False)
-        return [trial for trial in trials if VALUES_ATTRIBUTE in trial.user_attrs]
-
-    def _no_worker_trains(self) -> bool:
-        """Whether trials of this process lost their workers again and again, and none has trained an epoch."""
-        lost = self._failures(FailureKind.WORKER) - self._lost_before
-        return not self.progressed and lost >= _LOST_AT_FIRST
-
-    def _failures(self, kind: FailureKind) -> int:
-        trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        return sum(trial.user_attrs.get("failure") == kind for trial in trials)
-
-    def _enqueue_known(self) -> None:
-        """Puts the known configurations before the sampler's, unless an earlier process has."""
-        known = self.spec.searcher.known
-        for place, given in enumerate([{}] if known is None else known):
-            try:
-                values = self.space.check({**self.space.complete(given), **given})
-            except SpaceError as error:
-                if known is None:  # Keras Tuner takes defaults outside their ranges; nobody named this one.
-                    return
-                raise SpaceError(
-                    f"searcher.known[{place}], {error.where}", error.rule, error.received
-                ) from error
-            self.study.enqueue_trial(params_of(self.space, values)[0], skip_if_exists=True)
-
-    def _reopen(self) -> list[Proposal]:
-        """Trials that an earlier process left RUNNING: closed if they had ended, proposed again if not."""
-        left = []
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        # All of them first: closing one deletes the checkpoints of trials that are not open.
-        self._open = {frozen.number: optuna.Trial(self.study, frozen._trial_id) for frozen in running}
-        for frozen in running:
-            self._report_rungs(self._open[frozen.number], frozen)
-            decision = self.progressed.get(frozen.number, Progressed()).decision
-            if VALUES_ATTRIBUTE not in frozen.user_attrs:
-                self.close(frozen.number, "its proposal was cut short", FailureKind.WORKER)
-                if (known := frozen.system_attrs.get("fixed_params")) is not None:
-                    self.study.enqueue_trial(known)
-            elif decision is not Decision.CONTINUE:
-                self.close(frozen.number)
+    def _end(self, reason: str) -> None:
+        """Closes the trials that will not go on."""
+        self.ended = reason
+        self._waiting.clear()
+        for number in sorted(self._open):
+            seen = self.progressed.get(number, Progressed())
+            if seen.best is None:
+                self._fail(number, FailureKind.CUT_SHORT, f"the sweep ended: {reason}")
             else:
-                left.append(Proposal(frozen.number, values_of(frozen)))
-        return left
+                self._close_with_result(number, seen)
+
+    def _close_with_result(self, number: int, seen: Progressed) -> None:
+        trial, rung = self._open.pop(number), self.rungs.rung_of(number)
+        reason = self._why_early(seen, rung)
+        if reason is None:
+            tell_complete(trial, seen)
+            self._complete = True
+        else:
+            tell_pruned(trial, seen, reason, at_rung=rung is not None and rung.arrivals[number] == seen.epoch)
+        self._keep_the_best(number)
+
+    def _why_early(self, seen: Progressed, rung: Rung | None) -> str | None:
+        """Why a trial ended before its last epoch; None if it was trained to its end, or ended of itself."""
+        limit = self.spec.limits.trial
+        match seen.decision:
+            case Decision.STOP | Decision.PAUSE:
+                return f"stopped at rung {rung.epoch}" if rung else f"below the median at epoch {seen.epoch}"
+            case Decision.DIVERGED:
+                return "diverged"
+            case Decision.FINISHED:
+                return None
+        if limit is not None and seen.seconds >= limit:
+            return f"limit of {limit:g} s a trial"
+        return self.ended or self.budget.spent
+
+    def _fail(self, number: int, kind: FailureKind, reason: str) -> None:
+        tell_failed(self._open.pop(number), self.progressed.get(number, Progressed()), kind, reason)
+        self._failures[kind] += 1
+        self.rungs.pass_over(number)
+        self._delete_checkpoints(number)
+
+    def _paused(self) -> set[int]:
+        waiting = {proposal.number for proposal in self._waiting}
+        return self._open.keys() - self._running - waiting
+
+    def _decide(
+        self, number: int, epoch: int, value: float | None, decided: Decision | None = None
+    ) -> Decision:
+        seen = self.progressed.setdefault(number, Progressed())
+        if value is not None and self.objective.better(value, seen.best):
+            seen.best, seen.best_epoch = value, epoch
+        seen.epoch = max(epoch, seen.epoch)
+        seen.decision = self.rungs.record(number, epoch, value, decided)
+        return seen.decision
+
+    def _count(self, number: int, result: dict[str, Any]) -> None:
+        self.progressed[number].seconds += result["seconds"]
+        self.budget.record(result.get(self.objective.metric))
+
+    def _replay(self) -> None:
+        """Reads the journal again: what was decided holds."""
+        for record in self.journal.read():
+            if "advanced" in record:
+                self._advance(record["trial"])
+                continue
+            number, epoch, value = record["trial"], record["epoch"], record.get(self.objective.metric)
+            decided = Decision(record["decision"]) if "decision" in record else None
+            again = epoch <= self.progressed.get(number, Progressed()).epoch
+            self._decide(number, epoch, value, decided)
+            if not again:
+                self._count(number, record)
+
+    def _reopen(self) -> None:
+        """Takes up what an earlier process left RUNNING: closed if it had ended, to go on if not."""
+        trials = self.study.get_trials(deepcopy=False)
+        running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        self._open = {trial.number: optuna.Trial(self.study, trial._trial_id) for trial in running}
+        for trial in trials:
+            if is_proposal(trial) and trial.user_attrs.get("failure") != FailureKind.DUPLICATE:
+                self._proposals[trial.number] = Proposal(trial.number, values_of(trial))
+            if trial.state.is_finished():
+                self._know(trial)
+        for trial in running:
+            self._take_up(trial)
+        keep = {*self._open, self._best}
+        for number, _ in checkpoint_folders(self.spec.path):
+            if number not in keep:
+                self._delete_checkpoints(number)
+
+    def _know(self, trial: FrozenTrial) -> None:
+        """Takes note of a trial that an earlier process has closed."""
+        self.rungs.pass_over(trial.number)
+        self._complete = self._complete or trial.state is TrialState.COMPLETE
+        if "failure" in trial.user_attrs:
+            self._failures[FailureKind(trial.user_attrs["failure"])] += 1
+        elif "best_value" in trial.user_attrs:
+            self._best = (
+                min(self._best, trial.number, key=self._rank) if self._best is not None else trial.number
+            )
+
+    def _take_up(self, trial: FrozenTrial) -> None:
+        """Takes up a trial that an earlier process left RUNNING."""
+        self._report_rungs(self._open[trial.number], trial)
+        if not is_proposal(trial):
+            self._fail(trial.number, FailureKind.WORKER, "its proposal was cut short")
+            if (known := trial.system_attrs.get("fixed_params")) is not None:
+                self.study.enqueue_trial(known)
+        elif self.progressed.get(trial.number, Progressed()).decision is Decision.CONTINUE:
+            self._waiting.append(self._proposals[trial.number])
+        else:
+            self.close(trial.number)
 
     def _report_rungs(self, trial: optuna.Trial, frozen: FrozenTrial) -> None:
         """Tells the study the rungs that only the journal knows, since a kill came between the two."""
-        for rung in self.rungs.rungs:
+        for rung in self.rungs.brackets[self.rungs.bracket_of(frozen.number)]:
             if frozen.number in rung.values and rung.epoch not in frozen.intermediate_values:
                 trial.report(rung.values[frozen.number], rung.epoch)
 
-    def _cut_short(self, seen: Progressed) -> bool:
-        return self.seconds_left == 0 and seen.decision is not Decision.FINISHED
+    def _rank(self, number: int) -> tuple[float, int, int]:
+        """For `min`: as `best_trial` ranks trials."""
+        seen = self.progressed[number]
+        assert seen.best is not None
+        return (-seen.best if self.objective.mode == "max" else seen.best), seen.epoch, number
 
-    def _delete_losers(self) -> None:
-        """Keeps the checkpoints of the best trial and of those that still run."""
-        best = self.winner()
-        keep = {*self._open, *([best.number] if best else [])}
-        for number, folder in checkpoint_folders(self.spec.path):
-            if number not in keep:
-                shutil.rmtree(folder, ignore_errors=True)
+    def _keep_the_best(self, number: int) -> None:
+        """Keeps the checkpoints of the best trial and of those that are open."""
+        if self._best is None:
+            self._best = number
+            return
+        self._best, loser = sorted((self._best, number), key=self._rank)
+        self._delete_checkpoints(loser)
+
+    def _delete_checkpoints(self, number: int) -> None:
+        shutil.rmtree(checkpoint_folder(self.spec.path, number), ignore_errors=True)
+
+
+def make_rungs(spec: SweepSpec) -> Rungs:
+    """The rungs that a sweep's scheduler asks for."""
+    scheduler, mode = spec.scheduler, spec.goal.mode
+    if scheduler.kind == "median":
+        from fer_ray.search.median import MedianStopping
+
+        return MedianStopping(max_epochs=scheduler.max_epochs, mode=mode, grace=scheduler.grace)
+    if scheduler.kind == "none":
+        return Rungs(max_epochs=scheduler.max_epochs, mode=mode, eta=None)
+    return Rungs(
+        max_epochs=scheduler.max_epochs,
+        mode=mode,
+        eta=scheduler.eta,
+        grace=scheduler.grace,
+        brackets=scheduler.brackets,
+        promotion=scheduler.variant == "promotion",
+    )

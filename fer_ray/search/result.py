@@ -13,7 +13,7 @@ from fer_ray.results.tables import read_tables
 from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
-from fer_ray.search.study import open_storage
+from fer_ray.search.storage import open_storage
 
 
 @dataclass(frozen=True, kw_only=True)

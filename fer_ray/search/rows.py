@@ -19,6 +19,8 @@ def epoch_rows(sweep: Path) -> list[dict[str, Any]]:
     """One row per trained epoch; of an epoch that was trained twice, the one that was decided on."""
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     for record in EpochJournal(journal_path(sweep)).read():
+        if "epoch" not in record:  # A trial has advanced past its rung.
+            continue
         row = {**record, "timestamp": datetime.fromisoformat(record["timestamp"])}
         rows.setdefault((row["trial"], row["epoch"]), row)
     return list(rows.values())
@@ -28,7 +30,9 @@ def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> No
     """Writes both tables into the sweep's folder."""
     epochs = epoch_rows(sweep)
     trials = trials_table(trial_rows(spec, storage, epochs))
-    plain = [{key: value for key, value in row.items() if key != "parameters"} for row in epochs]
+    plain = [
+        {key: value for key, value in row.items() if key not in ("parameters", "decision")} for row in epochs
+    ]
     write_tables(sweep, trials, epochs_table(plain))
 
 

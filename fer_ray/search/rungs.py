@@ -1,24 +1,38 @@
-"""ASHA's decisions, pure: (trial, epoch, value) in, verdict out. Imports no Ray.
+"""Successive halving's decisions, pure: (trial, epoch, value) in, verdict out. Imports no Ray.
 
-Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA), algorithm 2, in its
-stopping variant (section 3.1 of Ray Tune's and Optuna's implementations): a trial stops at a rung unless it is
-among the best 1/eta of those that reached the rung so far.
+Sources: Li et al. 2020, "A System for Massively Parallel Hyperparameter Training" (ASHA), algorithm 2, for
+promotion; its stopping variant as Ray Tune and Optuna have it; Li et al. 2018, "Hyperband", for the brackets.
 
-Rules that the paper leaves open:
+- Stopping: a trial that reaches a rung stops there unless it is among the best 1/eta of those that have reached
+  it so far. Who was stopped does not come back.
+- Promotion: a trial that reaches a rung pauses there. Whenever a worker is free, the best paused trial of the
+  highest rung with one among its best floor(n / eta) advances; if there is none, a new trial starts.
+- Brackets: bracket b has no rungs below grace * eta ** b, so that late bloomers are judged later in some of them.
+  Trials come to brackets by their number alone, in Hyperband's proportions, so a restart changes nothing.
+
+Rules that the papers leave open:
 
 - The value at a rung is the trial's best up to there, so one noisy epoch costs nothing.
 - NaN, infinite or missing (None): the trial stops at once, at any epoch, and enters no rung.
-- At least one trial always passes: of n in a rung, max(1, floor(n / eta)) do, so the first to arrive goes on.
+- Stopping: at least one trial always passes: of n in a rung, max(1, floor(n / eta)) do, so the first to arrive
+  goes on. Promotion: floor(n / eta); but once no new trials come, the best of the highest rung advances too, so
+  that one trial of a sweep is trained to its end.
+- A trial that would advance at once does not pause first.
 - Ties: the lower trial number is the better one; identical trials never all survive.
-- Each trial enters a rung once. A retried or resumed trial that reports an epoch again gets the same verdict.
+- Each trial enters a rung once. A retried or resumed trial that reports an epoch again gets the verdict that now
+  holds for it: the same, or to go on if it has advanced since.
 - A trial whose first report lies past a rung is not judged there: only at the highest rung that it has reached
   with this report and had not reached with its last.
+- A trial that will never go on, since it has failed or was closed, keeps its place in its rungs and is passed
+  over; nobody takes its place.
 - `max_epochs` ends a trial; it is no rung, and a report from there enters none: nothing is left to be stopped.
 """
 
 import math
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from fer_ray.errors import ConfigError
 from fer_ray.objective import Mode
@@ -30,6 +44,8 @@ class Decision(StrEnum):
     CONTINUE = "continue"
     STOP = "stop"
     """Not among the best of its rung."""
+    PAUSE = "pause"
+    """Not yet among the best of its rung; it may advance later."""
     DIVERGED = "diverged"
     """Its value is NaN, infinite or missing."""
     FINISHED = "finished"
@@ -43,14 +59,16 @@ class Rung:
     Args:
         epoch: Its milestone, from 1.
         values: Trial number -> value, finite.
-        decisions: Trial number -> what was decided when it arrived.
+        decisions: Trial number -> what was decided when it arrived; `CONTINUE` once it has advanced.
         arrivals: Trial number -> the epoch of the report with which it arrived, this rung's or a later one.
+        ranking: (value, trial number), best first: the value negative where large ones are better.
     """
 
     epoch: int
     values: dict[int, float] = field(default_factory=dict)
     decisions: dict[int, Decision] = field(default_factory=dict)
     arrivals: dict[int, int] = field(default_factory=dict)
+    ranking: list[tuple[float, int]] = field(default_factory=list)
 
 
 class Rungs:
@@ -61,67 +79,154 @@ class Rungs:
         mode: Whether large or small values are better.
         eta: Of n trials at a rung the best floor(n / eta) go on; at least 2. None: nothing is stopped early.
         grace: Epoch of the first rung, at least 1; further ones follow at grace * eta ** k below `max_epochs`.
+        brackets: At least 1. Bracket b leaves out the b lowest rungs; at most one has no rung at all.
+        promotion: Whether trials pause at a rung, and may advance later, instead of stopping there.
 
     Raises:
         ConfigError: If an argument is out of its range.
     """
 
-    def __init__(self, *, max_epochs: int, mode: Mode, eta: int | None = 3, grace: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        max_epochs: int,
+        mode: Mode,
+        eta: int | None = 3,
+        grace: int = 1,
+        brackets: int = 1,
+        promotion: bool = False,
+    ) -> None:
         _require("max_epochs", max_epochs, 1)
         _require("grace", grace, 1)
-        self.max_epochs, self.mode, self.eta = max_epochs, mode, eta
-        self.rungs: list[Rung] = []
-        self._last_epoch: dict[int, int] = {}
+        _require("brackets", brackets, 1)
         if eta is not None:
             _require("eta", eta, 2)
-            while grace < max_epochs:
-                self.rungs.append(Rung(grace))
-                grace *= eta
+        self.max_epochs, self.eta, self.promotion = max_epochs, eta, promotion
+        self._sign = -1 if mode == "max" else 1
+        epochs = _rung_epochs(max_epochs, eta, grace)
+        if brackets > len(epochs) + 1:
+            rule = f"must be at most {len(epochs) + 1}, one more than the rungs {epochs}"
+            raise ConfigError("scheduler: brackets", rule, str(brackets))
+        self.brackets = [[Rung(epoch) for epoch in epochs[first:]] for first in range(brackets)]
+        self._levels = sorted(
+            (rung for rungs in self.brackets for rung in rungs), key=lambda rung: -rung.epoch
+        )
+        self._assigned: list[int] = []
+        self._best: dict[int, float] = {}
+        self._last_epoch: dict[int, int] = {}
+        self._passed_over: set[int] = set()
+        self._paused = 0
 
     @property
     def epochs(self) -> frozenset[int]:
         """The rungs' epochs."""
-        return frozenset(rung.epoch for rung in self.rungs)
+        return frozenset(rung.epoch for rung in self.brackets[0])
 
-    def record(self, trial: int, epoch: int, value: float | None) -> Decision:
+    def bracket_of(self, trial: int) -> int:
+        """The bracket of a trial, by its number: each time the one that is furthest behind its share.
+
+        Hyperband gives bracket b, of s rungs and the end, a number of trials in proportion to eta ** s / (s + 1).
+        """
+        if len(self._assigned) <= trial:
+            shares = [(self.eta or 1) ** len(rungs) / (len(rungs) + 1) for rungs in self.brackets]
+            counts = [self._assigned.count(bracket) for bracket in range(len(self.brackets))]
+            while len(self._assigned) <= trial:
+                filled = [(count + 1) / share for count, share in zip(counts, shares, strict=True)]
+                bracket = filled.index(min(filled))
+                counts[bracket] += 1
+                self._assigned.append(bracket)
+        return self._assigned[trial]
+
+    def record(
+        self, trial: int, epoch: int, value: float | None, decided: Decision | None = None
+    ) -> Decision:
         """Enters a report and decides.
 
         Args:
             trial: The trial's number.
             epoch: Epochs that it has trained, from 1.
-            value: Its best objective so far; None if it reported none.
+            value: Its objective after this epoch; None if it reported none.
+            decided: What was decided before, where a journal is read again.
 
         Returns:
             What becomes of the trial.
         """
         if value is None or not math.isfinite(value):
             return Decision.DIVERGED
+        self._best[trial] = min(self._sign * value, self._best.get(trial, math.inf))
         ends = epoch >= self.max_epochs
-        decision = Decision.FINISHED if ends else self._judge(trial, epoch, value)
+        decision = Decision.FINISHED if ends else self._judge(trial, epoch, value, decided)
         self._last_epoch[trial] = max(epoch, self._last_epoch.get(trial, 0))
         return decision
 
+    def due(self, *, last: bool = False) -> int | None:
+        """The paused trial that advances next; None if none does now.
+
+        Args:
+            last: No new trials come any more, and none runs or was trained to its end.
+        """
+        if not self._paused:
+            return None
+        due = (self._first_paused(rung, len(rung.ranking) // (self.eta or 1)) for rung in self._levels)
+        waiting = (self._first_paused(rung, len(rung.ranking)) for rung in self._levels if last)
+        return next((trial for trial in chain(due, waiting) if trial is not None), None)
+
+    def advance(self, trial: int) -> None:
+        """Lets a paused trial go on past its rung; nothing happens to one that is not paused."""
+        rung = self.rung_of(trial)
+        if rung is not None and rung.decisions[trial] is Decision.PAUSE:
+            rung.decisions[trial] = Decision.CONTINUE
+            self._paused -= 1
+
+    def pass_over(self, trial: int) -> None:
+        """Takes note that a trial will not go on, whatever its place."""
+        self._passed_over.add(trial)
+
     def rung_of(self, trial: int) -> Rung | None:
         """The highest rung that a trial has entered."""
-        return next((rung for rung in reversed(self.rungs) if trial in rung.values), None)
+        rungs = self.brackets[self.bracket_of(trial)]
+        return next((rung for rung in reversed(rungs) if trial in rung.values), None)
 
-    def _judge(self, trial: int, epoch: int, value: float) -> Decision:
-        rung = next((rung for rung in reversed(self.rungs) if rung.epoch <= epoch), None)
+    def _judge(self, trial: int, epoch: int, value: float, decided: Decision | None) -> Decision:
+        rungs = self.brackets[self.bracket_of(trial)]
+        rung = next((rung for rung in reversed(rungs) if rung.epoch <= epoch), None)
         if rung is None:
             return Decision.CONTINUE
         if trial in rung.decisions:
             return rung.decisions[trial] if epoch == rung.arrivals[trial] else Decision.CONTINUE
         if self._last_epoch.get(trial, 0) >= rung.epoch:
             return Decision.CONTINUE
-        rung.values[trial], rung.arrivals[trial] = value, epoch
-        rung.decisions[trial] = Decision.CONTINUE if self._passes(rung, trial) else Decision.STOP
+        place = (self._best[trial], trial)
+        insort(rung.ranking, place)
+        rung.values[trial], rung.arrivals[trial] = self._sign * place[0], epoch
+        if self.promotion:
+            self._pause(rung, trial, decided)
+        else:
+            passes = bisect_left(rung.ranking, place) < max(1, len(rung.ranking) // (self.eta or 1))
+            rung.decisions[trial] = decided or (Decision.CONTINUE if passes else Decision.STOP)
         return rung.decisions[trial]
 
-    def _passes(self, rung: Rung, trial: int) -> bool:
-        assert self.eta is not None
-        sign = -1 if self.mode == "max" else 1
-        ranked = sorted(rung.values, key=lambda number: (sign * rung.values[number], number))
-        return ranked.index(trial) < max(1, len(ranked) // self.eta)
+    def _pause(self, rung: Rung, trial: int, decided: Decision | None) -> None:
+        """Pauses a trial, unless its turn to advance is now."""
+        rung.decisions[trial] = Decision.PAUSE
+        self._paused += 1
+        goes_on = self.due() == trial if decided is None else decided is Decision.CONTINUE
+        if goes_on:
+            self.advance(trial)
+
+    def _first_paused(self, rung: Rung, places: int) -> int | None:
+        best = (trial for _, trial in rung.ranking[:places])
+        waiting = (trial for trial in best if rung.decisions[trial] is Decision.PAUSE)
+        return next((trial for trial in waiting if trial not in self._passed_over), None)
+
+
+def _rung_epochs(max_epochs: int, eta: int | None, grace: int) -> list[int]:
+    """Grace * eta ** k below `max_epochs`."""
+    epochs: list[int] = []
+    while eta is not None and grace < max_epochs:
+        epochs.append(grace)
+        grace *= eta
+    return epochs
 
 
 def _require(name: str, value: int, least: int) -> None:

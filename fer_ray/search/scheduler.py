@@ -4,12 +4,15 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from fer_ray.search.lost_workers import take_back
 from fer_ray.search.memory import SweepMemory
-from fer_ray.search.rungs import Decision
 
 
 class RungScheduler(FIFOScheduler):
-    """Records each epoch in a `SweepMemory` and stops the trial if that says so.
+    """Records each epoch in a `SweepMemory` and ends the trial if that says so.
+
+    A trial that pauses at a rung ends for Tune. If it advances later, the searcher hands it out again, and it goes
+    on from its checkpoint: a paused trial of Tune's would keep its slot, and never end if it never advances.
 
     Args:
         memory: The sweep's.
@@ -24,6 +27,10 @@ class RungScheduler(FIFOScheduler):
         # Tune flattens results: the epoch's own columns lie under "row/", apart from what Tune adds.
         row = {key.removeprefix("row/"): value for key, value in result.items() if key.startswith("row/")}
         with self.memory.guarded():
-            decision = self.memory.record_epoch(row)
-        go_on = decision is Decision.CONTINUE and not self.memory.out_of_time()
-        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
+            goes_on = self.memory.goes_on(row["trial"], self.memory.record_epoch(row))
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Tells the memory why a trial's worker is gone, before the searcher is told that it is."""
+        with self.memory.guarded():
+            take_back(self.memory, trial)

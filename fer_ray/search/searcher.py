@@ -13,8 +13,7 @@ from fer_ray.search.study import FailureKind
 class StudySearcher(Searcher):
     """Asks a `SweepMemory`.
 
-    It counts running trials itself: Tune's `max_concurrent_trials` would hold back the next proposal until a
-    slot is free, and keep slots for paused trials.
+    Tune's `max_concurrent_trials` is not used: it would hold back the next proposal until a slot is free.
 
     Args:
         memory: The sweep's.
@@ -28,7 +27,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """A configuration; None while it has to wait; `FINISHED` when no trial comes any more."""
-        if len(self._numbers) >= self.concurrency:
+        if self.memory.running >= self.concurrency:
             return None
         proposal = self.memory.propose()
         if proposal is None:
@@ -39,16 +38,14 @@ class StudySearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Closes the trial in the study."""
-        number, ended = self._numbers[trial_id], result or {}
+        """Gives the trial back to the memory."""
+        number = self._numbers.pop(trial_id)
+        if error:  # The scheduler has told the memory, with the reason.
+            return
+        ended = result or {}
         kind = FailureKind.INFEASIBLE if ended.get("infeasible") else FailureKind.TRAINING
         with self.memory.guarded():
-            if error:
-                reason = "its worker failed or died more often than `retries` allows; Ray's logs say why"
-                self.memory.close(number, reason, FailureKind.WORKER)
-            else:
-                self.memory.close(number, ended.get("failed"), kind)
-        del self._numbers[trial_id]
+            self.memory.close(number, ended.get("failed"), kind)
 
     def save(self, checkpoint_path: str) -> None:
         """What Tune keeps of it: nothing, since the study and the journal hold all."""

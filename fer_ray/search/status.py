@@ -19,8 +19,8 @@ class SweepStatus:
     """A moment of a sweep.
 
     Args:
-        running, finished, stopped, failed, infeasible: Trials that train now, trained to their end, were stopped
-            early, failed, or could not be built.
+        running, paused, finished, stopped, failed, infeasible: Trials that train now, wait at a rung, trained to
+            their end, were stopped early, failed, or could not be built.
         max_trials: How many the sweep will train.
         epochs: Trained so far, by all trials, in this process.
         best_value, best_trial: The best objective so far and the trial's number; None before the first epoch.
@@ -30,6 +30,7 @@ class SweepStatus:
     """
 
     running: int
+    paused: int
     finished: int
     stopped: int
     failed: int
@@ -59,7 +60,7 @@ class StatusWatcher(Callback):
     def __init__(self, memory: SweepMemory, concurrency: int, watch: Watch) -> None:
         self.memory, self.concurrency, self.watch = memory, concurrency, watch
         self.started, self._told = time.monotonic(), 0.0
-        self.closed_before = memory.closed
+        self.ended_before = memory.closed + memory.paused
         self.epochs, self.training_seconds = 0, 0.0
 
     def on_trial_result(
@@ -77,19 +78,24 @@ class StatusWatcher(Callback):
             self._told = time.monotonic()
             self.watch(self.status())
 
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Tells the watcher how it ended."""
+        self.watch(self.status())
+
     def status(self) -> SweepStatus:
         """How far the sweep is."""
         trials = self.memory.study.get_trials(deepcopy=False)
         failures = [t.user_attrs.get("failure") for t in trials if t.state is TrialState.FAIL]
         infeasible = failures.count(FailureKind.INFEASIBLE)
-        duplicates = failures.count(FailureKind.DUPLICATE)
+        unseen = failures.count(FailureKind.DUPLICATE) + failures.count(FailureKind.CUT_SHORT)
         elapsed = time.monotonic() - self.started
         number, value = self._best()
         return SweepStatus(
             running=self.memory.running,
+            paused=self.memory.paused,
             finished=sum(t.state is TrialState.COMPLETE for t in trials),
             stopped=sum(t.state is TrialState.PRUNED for t in trials),
-            failed=len(failures) - infeasible - duplicates,
+            failed=len(failures) - infeasible - unseen,
             infeasible=infeasible,
             max_trials=self.memory.spec.max_trials,
             epochs=self.epochs,
@@ -101,12 +107,12 @@ class StatusWatcher(Callback):
         )
 
     def _eta(self, elapsed: float) -> float | None:
-        closed = self.memory.closed - self.closed_before
-        if closed <= 0:
+        ended = self.memory.closed + self.memory.paused
+        if ended <= self.ended_before:
             return None
-        left = self.memory.spec.max_trials - self.memory.closed
-        by_trials = elapsed / closed * max(left, 0)
-        return by_trials if self.memory.deadline is None else min(by_trials, self.memory.seconds_left)
+        left = self.memory.spec.max_trials - ended
+        by_trials = elapsed / (ended - self.ended_before) * max(left, 0)
+        return min(by_trials, self.memory.budget.seconds_left)
 
     def _best(self) -> tuple[int | None, float | None]:
         """Of all trials, running ones too."""

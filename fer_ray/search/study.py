@@ -4,14 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from fer_ray.errors import SweepError
 from fer_ray.objective import Objective
-from fer_ray.search.folder import study_path
 from fer_ray.search.rungs import Decision
 from fer_ray.search.spec import SweepSpec
 from fer_ray.spaces import Values
@@ -22,10 +19,25 @@ class FailureKind(StrEnum):
     """Why a trial has no result; kept as the study's user attribute ``failure``."""
 
     INFEASIBLE = "infeasible"
+    """The configuration's: its model cannot be built, or breaks a constraint."""
     TRAINING = "training"
+    """The configuration's: its `fit` raised; the same would happen again."""
     DIVERGED = "diverged"
+    """The configuration's: its objective was never a finite number."""
     WORKER = "worker"
+    """The machine's: workers died under it more often than `retries` allows."""
+    HUNG = "hung"
+    """An epoch took longer than `limits.epoch`, more often than `retries` allows."""
+    MEMORY = "memory"
+    """Its machine ran out of memory under it, more often than `retries` allows."""
+    CUT_SHORT = "cut short"
+    """The sweep's: it ended before the trial's first epoch."""
     DUPLICATE = "duplicate"
+    """The sampler's: the same configuration was trained before."""
+
+
+#: Failures that do not count against `max_trials`: nothing was trained.
+UNCOUNTED = frozenset({FailureKind.INFEASIBLE, FailureKind.DUPLICATE, FailureKind.CUT_SHORT})
 
 
 @dataclass
@@ -35,24 +47,8 @@ class Progressed:
     best: float | None = None
     best_epoch: int = 0
     epoch: int = 0
+    seconds: float = 0.0
     decision: Decision = Decision.CONTINUE
-
-
-def open_storage(spec: SweepSpec) -> BaseStorage:
-    """The study's storage: the sweep's own file, or what the URL names.
-
-    Raises:
-        SweepError: If the database cannot be reached.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if spec.storage is None:
-        # Absolute: Optuna locks by a symlink, and a relative one would lead nowhere.
-        return JournalStorage(JournalFileBackend(str(study_path(spec.path).absolute())))
-    try:
-        return RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
-    except Exception as error:  # SQLAlchemy's and each driver's own errors
-        text = " ".join(str(error).split())[:300]
-        raise SweepError("storage", "must be a reachable Optuna storage URL", text) from error
 
 
 def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
@@ -69,21 +65,20 @@ def tell_complete(trial: optuna.Trial, seen: Progressed) -> None:
     trial.study.tell(trial, seen.best)
 
 
-def tell_pruned(trial: optuna.Trial, seen: Progressed, rung: int | None) -> None:
+def tell_pruned(trial: optuna.Trial, seen: Progressed, reason: str, *, at_rung: bool) -> None:
     """Closes a trial that was stopped early.
 
     Args:
-        trial: The trial; it has reported at its rungs.
+        trial: The trial.
         seen: What is known of it; it has a best value.
-        rung: The epoch of the last rung that it has reached; None if it has reached none.
+        reason: Why.
+        at_rung: Whether it ended at the rung that it has reported last.
     """
     assert seen.best is not None
-    stopped = rung is not None and seen.decision is Decision.STOP
-    if not stopped:
+    if not at_rung:
         trial.report(seen.best, seen.epoch)
     _set_best(trial, seen)
-    fallback = "diverged" if seen.decision is Decision.DIVERGED else "time budget"
-    trial.set_user_attr("reason", f"stopped at rung {rung}" if stopped else fallback)
+    trial.set_user_attr("reason", reason)
     trial.study.tell(trial, state=TrialState.PRUNED)
 
 

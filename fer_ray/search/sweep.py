@@ -20,7 +20,7 @@ from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
-from fer_ray.search.study import open_storage
+from fer_ray.search.storage import open_storage
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.search.tuning import search_with_tune
 from fer_ray.search.winner import register_winner
@@ -124,6 +124,7 @@ def _search(
     train, validation = (data.load(split, progress) for split in ("train", "validation"))
     reference = ray.put(TrialData(train=train, validation=validation, classes=len(data.classes)))
     found = _discover(folder, spec, reference, progress)
+    _require_resumable(spec, found)
     memory = SweepMemory(spec, Space.from_config(found["space"]), storage)
     setup = _worker_setup(folder, spec, found, memory.rungs.epochs)
     watcher = StatusWatcher(memory, min(spec.concurrency or capacity, capacity), watch or _nobody)
@@ -164,6 +165,12 @@ def _discover(folder: SweepFolder, spec: SweepSpec, reference: Any, progress: Pr
     return found
 
 
+def _require_resumable(spec: SweepSpec, found: dict[str, Any]) -> None:
+    if found["not_resumable"] is not None and spec.scheduler.variant == "promotion":
+        rule = "promotion needs a `fit` that goes on at `initial_epoch`"
+        raise SweepError("scheduler.variant", rule, found["not_resumable"], "Take the variant `stopping`")
+
+
 def discover_space(
     space_file: SpaceFile, data: TrialData, objective: Objective, cpu: float
 ) -> dict[str, Any]:
@@ -199,6 +206,8 @@ def _worker_setup(
         threads=max(1, int(spec.resources.cpu)),
         seed=spec.seed,
         sweep=folder.path.absolute(),
+        epoch_limit=spec.limits.epoch,
+        worker_mb=spec.limits.worker_mb,
     )
 
 

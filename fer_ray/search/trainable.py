@@ -4,21 +4,25 @@ Tune's step is one epoch. Training runs in a thread of its own, so that one `fit
 waits after each epoch until Tune asks for the next one or ends the trial.
 """
 
+import faulthandler
 import gc
 import os
 import queue
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray import tune
 
 from fer_ray.errors import FailedTrialError, InfeasibleModelError
 from fer_ray.objective import Objective
-from fer_ray.search.folder import checkpoint_folder
+from fer_ray.search.folder import checkpoint_folder, hang_report
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.space_file import SpaceFile
 from fer_ray.training.threads import limit_threads
@@ -36,6 +40,8 @@ class WorkerSetup:
         threads: Of one worker.
         seed: Of the sweep; a trial's is this plus its number.
         sweep: The sweep's folder, under which each trial has its checkpoints.
+        epoch_limit: Seconds after which an epoch counts as hung; None for no limit.
+        worker_mb: Megabytes of its own memory above which a worker makes room for a new one.
     """
 
     space_file: SpaceFile
@@ -48,6 +54,8 @@ class WorkerSetup:
     threads: int
     seed: int
     sweep: Path
+    epoch_limit: float | None = None
+    worker_mb: float | None = None
 
     def trial_config(self, number: int, values: dict[str, Any]) -> TrialConfig:
         """The configuration of one trial."""
@@ -66,6 +74,10 @@ class WorkerSetup:
     def checkpoint_folder(self, number: int) -> CheckpointFolder:
         """The checkpoints of one trial."""
         return CheckpointFolder(checkpoint_folder(self.sweep, number))
+
+
+class WorkerFullError(Exception):
+    """Raised by a worker whose memory has grown, before a trial, so that a new one takes its place."""
 
 
 class TrialWorker(tune.Trainable):
@@ -88,23 +100,27 @@ class TrialWorker(tune.Trainable):
 
         self.sweep, self.data = sweep, ray.get(data[0])
         self.thread = TrainingThread()
+        self.trained = 0
         self.running: RunningTrial | None = None
         self.former: RunningTrial | None = None
 
     def step(self) -> dict[str, Any]:
-        """Trains one epoch."""
+        """Trains one epoch.
+
+        Raises:
+            WorkerFullError: Before a trial, if the worker's memory has grown too much.
+        """
         self._stop_former()
-        if self.running is None:
-            number, values = self.config["trial"], self.config["values"]
-            self.running = RunningTrial(
-                self.sweep.trial_config(number, values), self.data, self.sweep.checkpoint_folder(number)
-            )
-            self.thread.train(self.running)
-        result = self.running.next_epoch()
+        number = self.config["trial"]
+        with time_limit(self.sweep.epoch_limit, hang_report(self.sweep.sweep, number)):
+            if self.running is None:
+                self._start(number, self.config["values"])
+            assert self.running is not None
+            result = self.running.next_epoch()
         if "done" in result:
             return result
         worker = f"{socket.gethostname()}-{os.getpid()}"
-        return {"row": {**result, "trial": self.config["trial"], "worker": worker}}
+        return {"row": {**result, "trial": number, "worker": worker}}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Makes room for the next trial; never refuses, since Tune would then lose that trial.
@@ -127,10 +143,50 @@ class TrialWorker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
+    def _start(self, number: int, values: dict[str, Any]) -> None:
+        used, most = own_memory_mb(), self.sweep.worker_mb
+        if self.trained and most is not None and used > most:
+            raise WorkerFullError(f"{used:.0f} MB of at most {most:.0f} are in use")
+        self.trained += 1
+        self.running = RunningTrial(
+            self.sweep.trial_config(number, values), self.data, self.sweep.checkpoint_folder(number)
+        )
+        self.thread.train(self.running)
+
     def _stop_former(self) -> None:
         if self.former is not None:
             self.former.stop()
         self.former = None
+
+
+@contextmanager
+def time_limit(seconds: float | None, report: Path) -> Iterator[None]:
+    """Ends the process if its body takes too long, with all threads' stacks in a report.
+
+    Python's watchdog is no Python thread: it fires too while an extension never gives the interpreter back.
+
+    Args:
+        seconds: The limit; None for none.
+        report: Where the stacks go; its folder is made.
+    """
+    if seconds is None:
+        yield
+        return
+    report.parent.mkdir(exist_ok=True)
+    with report.open("w") as file:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    report.unlink()
+
+
+def own_memory_mb() -> float:
+    """Megabytes that this process has for itself: without the data set, which all workers share."""
+    memory = psutil.Process().memory_info()
+    # Shared memory is told apart on Linux only.
+    return float(memory.rss - getattr(memory, "shared", 0)) / 1e6
 
 
 class TrainingThread:

@@ -51,7 +51,6 @@ def search_with_tune(
             reason = f"{type(memory.broken).__name__}: {memory.broken}"
             raise SweepError(f"sweep {folder.path}", "must be able to keep its results", reason) from error
         finally:
-            memory.interrupt()
             # Study, journal and checkpoints hold all that a resumed sweep needs.
             shutil.rmtree(folder.tune, ignore_errors=True)
 
@@ -81,14 +80,15 @@ def _tuner(
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
+            trial_dirname_creator=_trial_folder,
         ),
         run_config=tune.RunConfig(
             name=folder.tune.name,
             storage_path=str(folder.path.absolute()),
             callbacks=[watcher],
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=spec.retries),
+            # The memory decides who is tried again.
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
@@ -97,6 +97,11 @@ def _tuner(
 def _trial_name(trial: Any) -> str:
     """Optuna's number: Tune's own ids stay inside Tune."""
     return f"trial-{trial.config['trial']:05d}"
+
+
+def _trial_folder(trial: Any) -> str:
+    """Of its own for each time that a trial was handed out."""
+    return f"{_trial_name(trial)}-{trial.trial_id}"
 
 
 @contextmanager
@@ -141,6 +146,8 @@ def _tune_environment(concurrency: int) -> Iterator[None]:
         "TUNE_GLOBAL_CHECKPOINT_S": "3600",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        # The memory keeps the reasons.
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         # The output that `verbose=0` silences.
         "RAY_AIR_NEW_OUTPUT": "0",
     }

@@ -1,18 +1,27 @@
 """Optuna's samplers by name, and what each of them really does with every hyperparameter of a space."""
 
+import importlib.util
 import warnings
 from typing import Any, Literal, get_args
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, BruteForceSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    BruteForceSampler,
+    CmaEsSampler,
+    GPSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 
 from fer_ray.errors import ConfigError, UnsupportedSpaceError
 from fer_ray.spaces.hyperparameter import Hyperparameter
 from fer_ray.spaces.optuna_bridge import labels, parameters
 from fer_ray.spaces.space import Space
 
-SamplerName = Literal["tpe", "cmaes", "random", "grid"]
+SamplerName = Literal["tpe", "cmaes", "qmc", "random", "grid", "gp"]
 
 #: What a sampler does with a hyperparameter, in the words of `modelled`.
 MODELLED = "modelled"
@@ -29,25 +38,34 @@ def make_sampler(name: str, space: Space, seed: int | None, **options: Any) -> B
       away from running trials (``constant_liar``). Random for the first ``n_startup_trials`` (10).
     - ``cmaes``: CMA-ES over the numeric hyperparameters that are always active. It learns from pruned trials at
       their last reported value too (``consider_pruned_trials``), or under ASHA it would learn from few.
+    - ``qmc``: a scrambled Sobol' sequence over the numeric hyperparameters that are always active: as blind as
+      random, but more even. Its place in the sequence is kept in the study.
+    - ``gp``: a Gaussian process over the hyperparameters that are always active. It needs PyTorch, from the extra
+      ``gp``, and learns from complete trials only.
     - ``random``: independent and uniform in the sense of each hyperparameter's sampling.
     - ``grid``: every configuration once, in random order. After ``space.size`` of them it repeats itself; who asks
       must count. It cannot go on in a study whose space has grown.
 
     Args:
-        name: One of the four.
-        space: The space that it will be asked for; ``grid`` and ``cmaes`` depend on it.
+        name: One of these.
+        space: The space that it will be asked for; all but ``tpe`` and ``random`` depend on it.
         seed: Of its random numbers; None draws one. A new sampler with the same seed starts from the beginning,
             and a storage does not keep the state of a sampler.
         options: Further arguments of Optuna's class.
 
     Raises:
-        ConfigError: If there is no such sampler or it has no such option.
-        UnsupportedSpaceError: If ``grid`` meets a range without a step, or ``cmaes`` nothing that it can model.
+        ConfigError: If there is no such sampler, it has no such option, or its package is not installed.
+        UnsupportedSpaceError: If ``grid`` meets a range without a step, or ``cmaes``, ``qmc`` or ``gp`` nothing
+            that it can model.
     """
     treatments = modelled(name, space)
-    if name == "cmaes" and MODELLED not in treatments.values():
-        rule = "needs a numeric hyperparameter that is always active"
-        raise UnsupportedSpaceError("sampler cmaes", rule, f"{sorted(treatments)}", "Use tpe")
+    if name in ("cmaes", "qmc", "gp") and MODELLED not in treatments.values():
+        rule = f"needs a {'' if name == 'gp' else 'numeric '}hyperparameter that is always active"
+        raise UnsupportedSpaceError(f"sampler {name}", rule, f"{sorted(treatments)}", "Use tpe")
+    if name == "gp" and importlib.util.find_spec("torch") is None:
+        raise ConfigError(
+            "sampler gp", "needs PyTorch", "no package torch", "Install fer-ray[gp], or use tpe"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -63,8 +81,8 @@ def modelled(name: str, space: Space) -> dict[str, str]:
 
     - TPE with ``group`` splits the parameters into sets that occur together and fits each set jointly to the
       trials that have it, finished or pruned, so conditional ones are modelled too, categorical ones as well.
-    - CMA-ES models parameters that every complete trial has, with more than one value and not categorical.
-      All others are drawn at random and independently.
+    - CMA-ES and QMC model parameters that are always active, with more than one value and not categorical; the
+      Gaussian process takes categorical ones too. All others are drawn at random and independently.
 
     Returns:
         One of `MODELLED`, `MODELLED_IN_BRANCH`, `RANDOM`, `ENUMERATED` and `FIXED` (a single value) per
@@ -86,9 +104,9 @@ def modelled(name: str, space: Space) -> dict[str, str]:
             found[label] = FIXED
         elif name == "tpe":
             found[label] = MODELLED if item in always else MODELLED_IN_BRANCH
-        elif name == "cmaes":
-            categorical = isinstance(parameter.distribution, CategoricalDistribution)
-            found[label] = MODELLED if item in always and not categorical else RANDOM
+        elif name in ("cmaes", "qmc", "gp"):
+            out = isinstance(parameter.distribution, CategoricalDistribution) and name != "gp"
+            found[label] = MODELLED if item in always and not out else RANDOM
         else:
             found[label] = ENUMERATED if name == "grid" else RANDOM
     return found
@@ -113,6 +131,20 @@ class _AlwaysActiveCmaEsSampler(CmaEsSampler):
         return {key: distribution for key, distribution in common.items() if key in self._keys}
 
 
+class _AlwaysActiveQmcSampler(QMCSampler):
+    """QMC over a set of parameters that never changes: Optuna's own takes those that the first trial had."""
+
+    def __init__(self, distributions: dict[str, BaseDistribution], **options: Any) -> None:
+        super().__init__(warn_independent_sampling=False, **options)
+        self._distributions = distributions
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Always the same."""
+        return self._distributions
+
+
 class _AskedBruteForceSampler(BruteForceSampler):
     """Enumeration for ask and tell: Optuna's own stops the study at the end, which raises outside `optimize`."""
 
@@ -121,13 +153,27 @@ class _AskedBruteForceSampler(BruteForceSampler):
 
 
 def _make(name: str, space: Space, options: dict[str, Any]) -> BaseSampler:
-    if name == "tpe":
-        return TPESampler(**{"multivariate": True, "group": True, "constant_liar": True, **options})
-    if name == "cmaes":
-        asked = parameters(space)
-        keys = frozenset(asked[item.identity].key for item in _always_active(space) if item.identity in asked)
-        return _AlwaysActiveCmaEsSampler(keys, **{"consider_pruned_trials": True, **options})
-    return _AskedBruteForceSampler(**options) if name == "grid" else RandomSampler(**options)
+    asked = parameters(space)
+    always = {
+        asked[item.identity].key: asked[item.identity].distribution
+        for item in _always_active(space)
+        if item.identity in asked
+    }
+    match name:
+        case "tpe":
+            return TPESampler(**{"multivariate": True, "group": True, "constant_liar": True, **options})
+        case "cmaes":
+            return _AlwaysActiveCmaEsSampler(frozenset(always), **{"consider_pruned_trials": True, **options})
+        case "qmc":
+            numeric = {
+                key: kind for key, kind in always.items() if not isinstance(kind, CategoricalDistribution)
+            }
+            return _AlwaysActiveQmcSampler(numeric, **{"scramble": True, **options})
+        case "gp":
+            return GPSampler(**options)
+        case "grid":
+            return _AskedBruteForceSampler(**options)
+    return RandomSampler(**options)
 
 
 def _always_active(space: Space) -> list[Hyperparameter]:

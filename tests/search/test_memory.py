@@ -12,7 +12,8 @@ from fer_ray.search.folder import SweepFolder, journal_path, study_path
 from fer_ray.search.memory import INFEASIBLE_PER_TRIAL, SweepMemory
 from fer_ray.search.rungs import Decision
 from fer_ray.search.spec import SweepSpec
-from fer_ray.search.study import FailureKind, best_trial, open_storage, values_of
+from fer_ray.search.storage import open_storage
+from fer_ray.search.study import FailureKind, best_trial, values_of
 from fer_ray.spaces import Space
 
 CONTINUE, STOP, DIVERGED, FINISHED = (
@@ -45,8 +46,8 @@ def spec(tmp_path):
     return make
 
 
-def open_memory(spec, space=WIDE):
-    return SweepMemory(spec, Space.from_config(space), open_storage(spec))
+def open_memory(spec, space=WIDE, **options):
+    return SweepMemory(spec, Space.from_config(space), open_storage(spec), **options)
 
 
 def train(memory, number, values, first=1):
@@ -196,24 +197,26 @@ def test_infeasible_trials_are_not_among_max_trials(spec):
             memory.close(number, "no pixels left", FailureKind.INFEASIBLE)
         else:
             train(memory, number, [0.5])
+            memory.close(number)
     assert memory.propose() is None
     assert memory.ended == "max_trials"
-    assert (memory.counted, memory.running) == (2, 2)
+    assert (memory.counted, memory.running) == (2, 0)
 
 
 def test_the_last_trial_is_replaced_if_it_turns_out_infeasible(spec):
     memory = open_memory(spec(max_trials=2))
-    train(memory, memory.propose().number, [0.5])
-    last = memory.propose().number
+    first, last = (memory.propose().number for _ in range(2))
+    train(memory, first, [0.5])
     assert memory.propose() is None
     assert memory.ended is None
     memory.close(last, "no pixels left", FailureKind.INFEASIBLE)
     replacement = memory.propose().number
     assert memory.propose() is None
     assert memory.ended is None
-    train(memory, replacement, [0.4])
-    assert memory.propose() is None
-    assert memory.ended == "max_trials"
+    for number, value in ((first, 0.5), (replacement, 0.4)):
+        train(memory, number, [value])
+        memory.close(number)
+    assert (memory.propose(), memory.ended) == (None, "max_trials")
 
 
 @pytest.mark.parametrize("kind", [FailureKind.TRAINING, FailureKind.WORKER])
@@ -340,7 +343,7 @@ def test_another_memory_of_the_same_folder_has_the_same_rungs(spec):
         proposal = first.propose()
         train(first, proposal.number, [0.1 * place, 0.2, 0.05 * place, 0.5])
     second = open_memory(spec(max_trials=9))
-    assert second.rungs.rungs == first.rungs.rungs
+    assert second.rungs.brackets == first.rungs.brackets
     assert second.progressed == first.progressed
 
 
@@ -424,22 +427,31 @@ def test_the_same_seed_proposes_the_same(spec, tmp_path):
     assert same == again != other
 
 
-def test_a_used_up_time_budget_starts_nothing_and_ends_what_runs(spec, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("fer_ray.search.memory.time.monotonic", lambda: now[0])
-    memory = open_memory(spec(time_budget="1m"))
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_used_up_time_budget_starts_nothing_and_ends_what_runs(spec):
+    clock = Clock()
+    memory = open_memory(spec(time_budget="1m"), clock=clock)
     early, late, done = (memory.propose().number for _ in range(3))
     train(memory, early, [0.9, 0.8])
     train(memory, done, [0.95] * 9)
-    now[0] += 59
-    assert memory.seconds_left == 1
-    assert not memory.out_of_time()
-    now[0] += 2
-    assert memory.out_of_time()
-    assert memory.propose() is None
-    assert memory.ended == "time budget"
+    clock.now += 59
+    assert memory.budget.seconds_left == 1
+    assert memory.goes_on(early, CONTINUE)
+    clock.now += 2
+    assert not memory.goes_on(early, CONTINUE)
+    assert (memory.propose(), memory.ended) == (None, None)
     for number in (early, late, done):
         memory.close(number)
+    assert (memory.propose(), memory.ended) == (None, "time budget")
     cut = stored(memory, early)
     assert (cut.state, cut.value, cut.last_step) == (TrialState.PRUNED, 0.9, 2)
     assert cut.user_attrs["reason"] == "time budget"
@@ -448,18 +460,17 @@ def test_a_used_up_time_budget_starts_nothing_and_ends_what_runs(spec, monkeypat
 
 def test_without_a_time_budget_there_is_no_end(spec):
     memory = open_memory(spec())
-    assert memory.seconds_left == math.inf
-    assert not memory.out_of_time()
+    assert memory.budget.seconds_left == math.inf
+    assert memory.budget.spent is None
 
 
-def test_a_budget_that_runs_out_does_not_stop_a_later_run(spec, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("fer_ray.search.memory.time.monotonic", lambda: now[0])
-    first = open_memory(spec(time_budget=5))
+def test_a_budget_that_runs_out_does_not_stop_a_later_run(spec):
+    clock = Clock()
+    first = open_memory(spec(time_budget=5), clock=clock)
     left = first.propose()
-    now[0] = 6.0
+    clock.now += 6
     assert first.propose() is None
-    second = open_memory(spec(time_budget=5))
+    second = open_memory(spec(time_budget=5), clock=clock)
     assert second.propose() == left
 
 
@@ -522,13 +533,9 @@ def test_an_interrupted_search_has_no_end_of_its_own(spec):
     memory = open_memory(spec(max_trials=1))
     number = memory.propose().number
     train(memory, number, [0.5])
-    assert memory.propose() is None
-    memory.interrupt()
-    assert memory.ended is None
+    assert (memory.propose(), memory.ended) == (None, None)
     memory.close(number)
-    memory.propose()
-    memory.interrupt()
-    assert memory.ended == "max_trials"
+    assert (memory.propose(), memory.ended) == (None, "max_trials")
 
 
 def test_a_torn_study_is_repaired(spec):
@@ -550,3 +557,186 @@ def test_two_sweeps_of_one_name_in_a_database_are_two_studies(spec, tmp_path):
     assert {trial.state for trial in open_memory(second).study.trials} == {TrialState.WAITING}
     # Kept in the sweep file, so that a resumed sweep finds its own.
     assert SweepSpec.parse(first.model_dump(mode="json")).study_name == first.study_name
+
+
+PROMOTION = {"variant": "promotion", "eta": 3, "max_epochs": 9}
+
+
+def run_to_the_end(memory, value_of, workers=1, most=1000):
+    """Trains whatever is proposed, a few at a time; the order in which trials were handed out."""
+    handed, running = [], []
+    for _ in range(most):
+        while len(running) < workers and (proposal := memory.propose()) is not None:
+            handed.append(proposal.number)
+            running.append(proposal.number)
+        if not running:
+            return handed
+        number = running.pop(0)
+        epoch = memory.progressed[number].epoch if number in memory.progressed else 0
+        while memory.goes_on(number, train(memory, number, [value_of(number, epoch + 1)], first=epoch + 1)):
+            epoch += 1
+        memory.close(number)
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_paused_trials_advance_and_one_is_trained_to_its_end(spec, workers):
+    memory = open_memory(spec(max_trials=12, scheduler=PROMOTION))
+    handed = run_to_the_end(memory, lambda number, epoch: number / 100, workers)
+    assert memory.ended == "max_trials"
+    states = {trial.number: trial.state for trial in memory.study.get_trials(deepcopy=False)}
+    # Of 12 four come to rung 3 and one of these to the end; the best one advances as soon as it is known to be.
+    assert states[11] is TrialState.COMPLETE
+    assert memory.rungs.brackets[0][0].values.keys() == set(range(12))
+    assert len(memory.rungs.brackets[0][1].values) >= 4
+    assert set(states.values()) == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert (memory.running, memory.paused) == (0, 0)
+    assert sorted(set(handed)) == list(range(12))
+
+
+def test_few_paused_trials_are_not_left_without_a_winner_at_full_length(spec):
+    memory = open_memory(spec(max_trials=2, scheduler=PROMOTION))
+    handed = run_to_the_end(memory, lambda number, epoch: 0.5 - number / 10)
+    assert handed == [0, 1, 0, 0]
+    assert [trial.state for trial in memory.study.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
+    assert stored(memory, 1).user_attrs["reason"] == "stopped at rung 1"
+
+
+def test_the_sampler_sees_paused_trials_as_pruned_and_nobody_else_does(spec):
+    memory = open_memory(spec(max_trials=9, scheduler=PROMOTION))
+    number = memory.propose().number
+    train(memory, number, [0.3])
+    memory.close(number)
+    assert memory.paused == 1
+    assert stored(memory, number).state is TrialState.RUNNING
+    seen = memory.sampler._view.get_trials(deepcopy=False)[number]
+    assert (seen.state, seen.intermediate_values) == (TrialState.PRUNED, {1: 0.3})
+    running = memory.propose().number
+    assert memory.sampler._view.get_trials(deepcopy=False)[running].state is TrialState.RUNNING
+
+
+def test_paused_and_advanced_trials_are_as_they_were_after_a_restart(spec):
+    options = {"max_trials": 9, "scheduler": PROMOTION}
+    first = open_memory(spec(**options))
+    numbers = [first.propose().number for _ in range(4)]
+    for number, value in zip(numbers, [0.1, 0.2, 0.3, 0.15], strict=True):
+        if train(first, number, [value]) is Decision.PAUSE:
+            first.close(number)
+    # The third of three was the best and went on at once; the fourth pauses.
+    assert [first.rungs.rung_of(number).decisions[number] for number in numbers] == [
+        Decision.PAUSE,
+        Decision.PAUSE,
+        CONTINUE,
+        Decision.PAUSE,
+    ]
+    second = open_memory(spec(**options))
+    assert second.rungs.brackets == first.rungs.brackets
+    assert second.progressed == first.progressed
+    assert second.paused == 3
+    assert second.propose().number == numbers[2]
+
+
+def test_a_trial_that_advanced_just_before_a_kill_goes_on(spec):
+    options = {"max_trials": 9, "scheduler": PROMOTION}
+    first = open_memory(spec(**options))
+    for value in (0.3, 0.1, 0.2):
+        number = first.propose().number
+        train(first, number, [value])
+        first.close(number)
+    assert first.propose().number == 0  # advanced; killed before its next epoch
+    second = open_memory(spec(**options))
+    assert second.rungs.brackets == first.rungs.brackets
+    assert second.paused == 2
+    assert second.propose().number == 0
+
+
+def test_a_trial_whose_worker_is_lost_goes_on_as_often_as_retries_allow(spec):
+    memory = open_memory(spec(max_trials=1, retries=2))
+    number = memory.propose().number
+    train(memory, number, [0.5])
+    for _ in range(2):
+        memory.lost(number, "killed")
+        assert memory.running == 0
+        assert memory.propose().number == number
+    memory.go_on_later(number)  # For no fault of its own: that is not counted.
+    assert memory.propose().number == number
+    memory.lost(number, "killed", FailureKind.HUNG)
+    trial = stored(memory, number)
+    assert (trial.state, trial.user_attrs["failure"]) == (TrialState.FAIL, "hung")
+    assert trial.user_attrs["reason"].startswith("3 times, which is more often than `retries` allows: killed")
+    assert (memory.propose(), memory.ended) == (None, "max_trials")
+
+
+def test_lost_workers_are_counted_over_restarts(spec):
+    first = open_memory(spec(retries=1))
+    number = first.propose().number
+    first.lost(number, "killed")
+    second = open_memory(spec(retries=1))
+    assert second.propose().number == number
+    second.lost(number, "killed")
+    assert stored(second, number).state is TrialState.FAIL
+
+
+@pytest.mark.parametrize(
+    ("budget", "values", "ended"),
+    [
+        ({"epoch_budget": 4}, [0.1] * 9, "epoch budget"),
+        ({"target": 0.45}, [0.1, 0.2, 0.3, 0.45, 0.5], "target reached"),
+        ({"plateau": {"top": 3, "std": 0.01}}, [0.1, 0.3, 0.305, 0.31], "plateau"),
+    ],
+)
+def test_a_used_up_budget_ends_the_sweep_and_is_named(spec, budget, values, ended):
+    memory = open_memory(spec(scheduler={"kind": "none"}, **budget))
+    number = memory.propose().number
+    trained = 0
+    for epoch, value in enumerate(values, start=1):
+        trained += 1
+        if not memory.goes_on(number, train(memory, number, [value], first=epoch)):
+            break
+    assert trained == 4
+    memory.close(number)
+    assert (memory.propose(), memory.ended) == (None, ended)
+    assert stored(memory, number).user_attrs["reason"] == ended
+    # Epochs count over all runs of a sweep.
+    assert open_memory(spec(scheduler={"kind": "none"}, **budget)).propose() is None
+
+
+def test_a_target_of_a_loss_is_reached_from_above(spec):
+    memory = open_memory(spec(target=0.5, objective={"metric": "val_accuracy", "mode": "min"}))
+    number = memory.propose().number
+    assert memory.goes_on(number, train(memory, number, [0.6]))
+    assert not memory.goes_on(number, train(memory, number, [0.4], first=2))
+
+
+def test_a_trial_that_takes_too_long_ends_with_its_result(spec):
+    memory = open_memory(spec(limits={"trial": 1.5}, scheduler={"kind": "none"}))
+    number = memory.propose().number
+    decisions = [memory.goes_on(number, train(memory, number, [0.1 * n], first=n)) for n in (1, 2, 3)]
+    assert decisions == [True, True, False]
+    memory.close(number)
+    trial = stored(memory, number)
+    assert (trial.state, trial.user_attrs["reason"]) == (TrialState.PRUNED, "limit of 1.5 s a trial")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_stated_share_of_proposals_is_random(spec, share):
+    memory = open_memory(spec(max_trials=60, searcher={"kind": "tpe", "random_share": share, "known": []}))
+    sampler = memory.sampler
+    drawn = []
+    for _ in range(60):
+        number = memory.propose().number
+        drawn.append(sampler._view.sampler is sampler._random)
+        memory.close(number, "broke")
+    assert share * 60 - 10 <= sum(drawn) <= share * 60 + 10
+    assert (share == 0) == (not any(drawn))
+
+
+def test_an_end_before_the_first_epoch_is_told_as_such_and_not_counted(spec):
+    memory = open_memory(spec(max_trials=2, epoch_budget=1))
+    first, second = (memory.propose().number for _ in range(2))
+    train(memory, first, [0.5])
+    memory.close(first)
+    memory.lost(second, "killed")
+    assert (memory.propose(), memory.ended) == (None, "epoch budget")
+    assert stored(memory, second).user_attrs["failure"] == FailureKind.CUT_SHORT
+    assert memory.counted == 1

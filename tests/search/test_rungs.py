@@ -87,7 +87,7 @@ def test_what_is_not_finite_stops_at_once_and_enters_no_rung(value, epoch):
     rungs = make_rungs()
     assert rungs.record(0, epoch, value) is DIVERGED
     assert rungs.rung_of(0) is None
-    assert all(not rung.values for rung in rungs.rungs)
+    assert all(not rung.values for rung in rungs.brackets[0])
     # And it takes nobody's place.
     assert rungs.record(1, 1, -5.0) is CONTINUE
 
@@ -106,7 +106,7 @@ def test_a_trial_reported_again_gets_the_same_verdict():
     assert rungs.record(2, 1, 0.9) is CONTINUE
     assert rungs.record(0, 1, 0.0) is CONTINUE
     assert rungs.record(1, 1, 1.0) is STOP
-    assert rungs.rungs[0].values == {0: 0.5, 1: 0.4, 2: 0.9}
+    assert rungs.brackets[0][0].values == {0: 0.5, 1: 0.4, 2: 0.9}
 
 
 def test_a_late_report_that_comes_again_gets_the_same_verdict():
@@ -121,7 +121,7 @@ def test_a_retried_trial_that_starts_over_goes_through_the_rungs_that_it_knows()
     reports = [(1, 0.5), (2, 0.6), (3, 0.7), (4, 0.8)]
     first = [rungs.record(0, epoch, value) for epoch, value in reports]
     assert [rungs.record(0, epoch, value - 0.4) for epoch, value in reports] == first == [CONTINUE] * 4
-    assert rungs.rungs[1].values == {0: 0.7}
+    assert rungs.brackets[0][1].values == {0: 0.7}
 
 
 def test_a_first_report_past_a_rung_is_judged_at_the_highest_that_it_reached():
@@ -130,13 +130,13 @@ def test_a_first_report_past_a_rung_is_judged_at_the_highest_that_it_reached():
     rungs.record(0, 3, 0.9)
     assert rungs.record(1, 5, 0.1) is STOP
     assert rungs.rung_of(1).epoch == 3
-    assert 1 not in rungs.rungs[0].values
+    assert 1 not in rungs.brackets[0][0].values
 
 
 def test_a_trial_that_skips_a_rung_is_judged_once_at_the_one_it_reached():
     rungs = make_rungs(max_epochs=27)
     assert [rungs.record(0, epoch, 0.5) for epoch in (1, 4, 5, 8)] == [CONTINUE] * 4
-    assert [rung.epoch for rung in rungs.rungs if 0 in rung.values] == [1, 3]
+    assert [rung.epoch for rung in rungs.brackets[0] if 0 in rung.values] == [1, 3]
 
 
 def test_the_last_epoch_ends_a_trial_and_is_no_rung():
@@ -144,7 +144,7 @@ def test_the_last_epoch_ends_a_trial_and_is_no_rung():
     for trial in range(4):
         rungs.record(trial, 1, 4.0 - trial)
         assert rungs.record(trial, 3, 4.0 - trial) is FINISHED
-    assert rungs.rungs[-1].epoch == 1
+    assert rungs.brackets[0][-1].epoch == 1
 
 
 def test_a_trial_that_reports_its_last_epoch_alone_is_finished_and_enters_no_rung():
@@ -193,7 +193,7 @@ reports = st.lists(
 def test_replayed_reports_give_the_same_decisions_and_rungs(reports, eta):
     first, second = make_rungs(12, "min", eta), make_rungs(12, "min", eta)
     assert [first.record(*report) for report in reports] == [second.record(*report) for report in reports]
-    assert first.rungs == second.rungs
+    assert first.brackets == second.brackets
 
 
 @given(reports=reports)
@@ -203,7 +203,7 @@ def test_any_report_repeated_changes_nothing(reports):
         expected = once.record(*report)
         assert twice.record(*report) is expected
         assert twice.record(*report) is expected
-    assert once.rungs == twice.rungs
+    assert once.brackets == twice.brackets
 
 
 @given(reports=reports)
@@ -211,7 +211,7 @@ def test_every_trial_in_a_rung_has_one_value_and_one_verdict(reports):
     rungs = make_rungs(12)
     for report in reports:
         rungs.record(*report)
-    for rung in rungs.rungs:
+    for rung in rungs.brackets[0]:
         assert rung.values.keys() == rung.decisions.keys()
         assert all(math.isfinite(value) for value in rung.values.values())
         assert set(rung.decisions.values()) <= {CONTINUE, STOP}

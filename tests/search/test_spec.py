@@ -43,7 +43,7 @@ def test_three_keys_are_enough():
             "sweep: scheduler.eta: should be greater than or equal to 2. Received: 1.",
         ),
         ({"scheduler": "asha"}, "sweep: scheduler: should be a valid dictionary"),
-        ({"scheduler": {"kind": "hyperband"}}, "sweep: scheduler.kind: should be 'asha' or 'none'"),
+        ({"scheduler": {"kind": "hyperband"}}, "sweep: scheduler.kind: should be 'asha', 'median' or 'none'"),
         (
             {"scheduler": {"grace": 10, "max_epochs": 9}},
             "sweep: scheduler: grace must be at most max_epochs, 9.",

@@ -1,0 +1,56 @@
+"""What the end of a worker means for the trial that it had."""
+
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+from ray.exceptions import ActorDiedError
+
+from fer_ray.search.folder import hang_report
+from fer_ray.search.memory import SweepMemory
+from fer_ray.search.study import FailureKind
+from fer_ray.search.trainable import WorkerFullError
+
+
+def take_back(memory: SweepMemory, trial: Any) -> None:
+    """Tells the memory of a trial whose worker is gone.
+
+    Args:
+        memory: The sweep's.
+        trial: Tune's; it has kept the error.
+    """
+    number, error = trial.config["trial"], _error(trial)
+    if isinstance(error, WorkerFullError) or (isinstance(error, ActorDiedError) and error.preempted):
+        memory.go_on_later(number)
+    elif (report := _new_hang_report(memory.spec.path, number)) is not None:
+        reason = f"an epoch took longer than {memory.spec.limits.epoch:g} s; where it hung: {report}"
+        memory.lost(number, reason, FailureKind.HUNG)
+    else:
+        text = " ".join(str(error or _text(trial)).split())
+        # Ray says so in words: its monitor's error reaches a caller as the actor's death, or as its own class.
+        kind = FailureKind.MEMORY if "out of memory" in text or "OOM" in text else FailureKind.WORKER
+        memory.lost(number, f"its worker failed or died: {text[-300:]}", kind)
+
+
+def _error(trial: Any) -> Exception | None:
+    """What Tune has just kept; its own getter looks where it will be copied to later."""
+    kept = trial.run_metadata.pickled_error_filename
+    if kept is None:
+        return None
+    error: Exception = cloudpickle.loads(Path(trial.local_path, kept).read_bytes())
+    return error
+
+
+def _text(trial: Any) -> str:
+    """The error as text, of a kind that Tune does not keep otherwise."""
+    file = trial.error_file
+    return Path(file).read_text() if file and Path(file).exists() else "Ray's logs say why"
+
+
+def _new_hang_report(sweep: Path, number: int) -> Path | None:
+    """Where the worker's stacks lie, put aside so that the trial's next worker has a file of its own."""
+    report = hang_report(sweep, number)
+    if not report.exists() or not report.stat().st_size:
+        return None
+    before = len(list(report.parent.glob(f"{report.stem}-*{report.suffix}")))
+    return report.rename(report.with_stem(f"{report.stem}-{before + 1}"))

@@ -1,0 +1,179 @@
+"""The sections of a sweep file, each checked by itself."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from fer_ray.objective import Mode
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(value: Any) -> Any:
+    """`90`, `90s`, `45m`, `2h` or `1d` to seconds."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value) if isinstance(value, str) else None
+    return float(match[1]) * _UNITS[match[2]] if match else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class Section(BaseModel):
+    """A mapping without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_from_yes(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's `yes` and `on` are true, which pydantic would take for the number 1."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and annotation is not bool:
+            raise ValueError("should be another type than true or false")
+        return value
+
+
+class SpaceSection(Section):
+    """Where the space is defined.
+
+    Args:
+        file: A Python file with a Keras Tuner `HyperModel` or a `build(hp)` function.
+        object: Which one, where the file has several.
+        arguments: For the constructor.
+    """
+
+    file: Path
+    object: str | None = None
+    arguments: dict[str, Any] = {}
+
+
+class ObjectiveSection(Section):
+    """What is optimised.
+
+    Args:
+        metric: A column of the epoch table.
+        mode: If absent, ``min`` for losses and errors and ``max`` for all else.
+    """
+
+    metric: str = "val_accuracy"
+    mode: Mode = "max"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _infer_mode(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "mode" in content:
+            return content
+        metric = str(content.get("metric", ""))
+        return {**content, "mode": "min" if metric.endswith(("loss", "error")) else "max"}
+
+
+class SearcherSection(Section):
+    """Who proposes.
+
+    Args:
+        kind: Optuna's TPE, CMA-ES, quasi-Monte Carlo, random, brute-force (grid) or Gaussian process (gp) sampler.
+        options: For the sampler's constructor, such as `n_startup_trials`.
+        known: Configurations to train first. What one of them leaves out takes the space's default. If None, the
+            default configuration, provided that the defaults lie in their ranges.
+        random_share: The share of proposals, 0 to 1, that is random whatever the sampler has learnt.
+        warm_start: Folders of earlier sweeps over this space, or over a part of it, with the same data and
+            objective: the sampler learns from their trials as if they were this sweep's.
+    """
+
+    kind: Literal["tpe", "cmaes", "qmc", "random", "grid", "gp"] = "tpe"
+    options: dict[str, Any] = {}
+    known: list[dict[str, Any]] | None = None
+    random_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warm_start: list[Path] = []
+
+
+class SchedulerSection(Section):
+    """Who stops trials early.
+
+    Args:
+        kind: `asha`, `median` (Ray's median stopping rule), or `none`.
+        variant: Of asha: `stopping` ends trials at their rungs; `promotion` pauses them, to go on later.
+        eta: At each rung the best 1/eta go on.
+        grace: Epochs before the first rung; with median, before a trial is judged.
+        brackets: Of asha. With more than one, Hyperband's: bracket b leaves out the b lowest rungs.
+        max_epochs: Of a trial that is never stopped.
+    """
+
+    kind: Literal["asha", "median", "none"] = "asha"
+    variant: Literal["stopping", "promotion"] = "stopping"
+    eta: Annotated[int, Field(ge=2)] = 3
+    grace: Annotated[int, Field(ge=1)] = 1
+    brackets: Annotated[int, Field(ge=1)] = 1
+    max_epochs: Annotated[int, Field(ge=1)] = 9
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.kind == "none":
+            return self
+        if self.grace > self.max_epochs:
+            raise ValueError(f"grace must be at most max_epochs, {self.max_epochs}")
+        rungs = sum(self.grace * self.eta**k < self.max_epochs for k in range(self.max_epochs))
+        if self.kind == "asha" and self.brackets > rungs + 1:
+            raise ValueError(f"brackets must be at most {rungs + 1}, one more than there are rungs")
+        return self
+
+
+class PlateauSection(Section):
+    """When a sweep has come to nothing better; Ray's `ExperimentPlateauStopper`.
+
+    Args:
+        top: How many of the best values, of all epochs of all trials, are looked at.
+        std: The standard deviation of these, in units of the objective, under which they are on a plateau.
+        patience: Epochs, of all trials, that the plateau must last.
+    """
+
+    top: Annotated[int, Field(ge=2)] = 10
+    std: Annotated[float, Field(gt=0)] = 0.001
+    patience: Annotated[int, Field(ge=0)] = 0
+
+
+class LimitsSection(Section):
+    """What ends an epoch, a trial or a worker that takes too much; None is no limit.
+
+    Args:
+        epoch: Longest time of one epoch, in seconds or text such as 20m; the first one's includes building the
+            model. The worker of a longer one is ended, and the trial tried again as often as `retries` says.
+        trial: Longest time of one trial's epochs; it ends after the epoch that exceeds it and keeps its result.
+        worker_mb: Memory of a worker, in megabytes, above which a new one takes its place before its next trial.
+    """
+
+    epoch: Seconds | None = None
+    trial: Seconds | None = None
+    worker_mb: Annotated[float, Field(gt=0)] | None = 4000
+
+
+class ResourcesSection(Section):
+    """What one trial takes of the cluster; fractions of a GPU let trials share it."""
+
+    cpu: Annotated[float, Field(gt=0)] = 1
+    gpu: Annotated[float, Field(ge=0)] = 0
+
+
+class ModelSection(Section):
+    """Where the winner goes.
+
+    Args:
+        name: In the registry; the sweep's name if None.
+        registry: A folder or `pyarrow.fs` URI.
+        register_winner: Whether the winner is registered at all.
+    """
+
+    name: Name | None = None
+    registry: str = "registry"
+    register_winner: bool = True

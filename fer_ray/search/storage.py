@@ -1,0 +1,116 @@
+"""The study's storage: where it lies, patient with a database that is away, and as the sampler shall see it."""
+
+import copy
+import logging
+from collections.abc import Callable, Collection, Container
+from typing import Any
+
+import optuna
+import tenacity
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from fer_ray.errors import SweepError
+from fer_ray.search.folder import study_path
+from fer_ray.search.spec import SweepSpec
+
+#: How long a database may be away before the sweep ends; workers go on training meanwhile.
+PATIENCE_SECONDS = 300.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
+
+_log = logging.getLogger(__name__)
+
+
+def open_storage(spec: SweepSpec) -> BaseStorage:
+    """The study's storage: the sweep's own file, or what the URL names.
+
+    Raises:
+        SweepError: If the database cannot be reached.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if spec.storage is None:
+        # Absolute: Optuna locks by a symlink, and a relative one would lead nowhere.
+        return JournalStorage(JournalFileBackend(str(study_path(spec.path).absolute())))
+    try:
+        database = RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
+    except Exception as error:  # SQLAlchemy's and each driver's own errors
+        text = " ".join(str(error).split())[:300]
+        raise SweepError("storage", "must be a reachable Optuna storage URL", text) from error
+    return PatientStorage(get_storage(database))
+
+
+def _delegate(name: str) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._call(getattr(self._storage, name), *args, **kwargs)
+
+    return call
+
+
+# Every operation of a storage, handed on.
+_OPERATIONS = {name: _delegate(name) for name in BaseStorage.__abstractmethods__}
+_Delegating: Any = type("_Delegating", (BaseStorage,), _OPERATIONS)
+
+
+class PatientStorage(_Delegating):
+    """Asks a database again while it does not answer.
+
+    Args:
+        storage: The database's.
+        seconds: For how long.
+    """
+
+    def __init__(self, storage: BaseStorage, seconds: float = PATIENCE_SECONDS) -> None:
+        self._storage = storage
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_away),
+            wait=tenacity.wait_exponential(_FIRST_WAIT, _LONGEST_WAIT),
+            stop=tenacity.stop_after_delay(seconds),
+            before_sleep=tenacity.before_sleep_log(_log, logging.WARNING),
+            reraise=True,
+        )
+
+    def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._retrying(operation, *args, **kwargs)
+
+
+class SamplerStorage(_Delegating):
+    """Shows paused trials as PRUNED at their last rung.
+
+    In the storage they are RUNNING, since Optuna never opens a trial again; but TPE takes running trials for bad
+    ones, to keep away from them, and CMA-ES leaves them out.
+
+    Args:
+        storage: The study's.
+        paused: Tells the numbers of the trials that are paused now.
+    """
+
+    def __init__(self, storage: BaseStorage, paused: Callable[[], Collection[int]]) -> None:
+        self._storage, self._paused = storage, paused
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """As the storage has them, but for the paused ones."""
+        paused = self._paused()
+        found = self._storage.get_all_trials(study_id, deepcopy=deepcopy)
+        shown = [_pruned(trial) if trial.number in paused else trial for trial in found]
+        return [trial for trial in shown if states is None or trial.state in states]
+
+    def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return operation(*args, **kwargs)
+
+
+def _pruned(trial: FrozenTrial) -> FrozenTrial:
+    shown = copy.copy(trial)
+    shown.state = TrialState.PRUNED
+    return shown
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the database did not answer, rather than refused."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    lost = isinstance(cause, DBAPIError) and cause.connection_invalidated
+    return lost or isinstance(cause, OperationalError)
