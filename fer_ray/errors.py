@@ -8,6 +8,7 @@
     ├── SweepError                            a sweep's folder, storage or cluster
     ├── FailedTrialError                      this trial failed; the sweep goes on
     │   └── InfeasibleModelError              no model can be built from these hyperparameters
+    ├── StorageError                          no room or no way to keep results; the sweep ends, to be resumed
     ├── RegistryError                         a model folder or a registry
     │   └── ModelNotFoundError (LookupError)
     ├── ClusterError                          a Ray cluster cannot be started or reached
@@ -68,6 +69,10 @@ class FailedTrialError(FerRayError):
 
 class InfeasibleModelError(FailedTrialError):
     """No model can be built from these hyperparameters."""
+
+
+class StorageError(FerRayError):
+    """Results cannot be kept, as on a full disk: the sweep ends, and no trial is to blame."""
 
 
 class RegistryError(FerRayError):

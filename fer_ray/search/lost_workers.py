@@ -6,6 +6,7 @@ from typing import Any
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError
 
+from fer_ray.errors import StorageError
 from fer_ray.search.folder import hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.study import FailureKind
@@ -18,8 +19,13 @@ def take_back(memory: SweepMemory, trial: Any) -> None:
     Args:
         memory: The sweep's.
         trial: Tune's; it has kept the error.
+
+    Raises:
+        StorageError: If that is what ended the worker's trial, which can be resumed with the sweep.
     """
     number, error = trial.config["trial"], _error(trial)
+    if isinstance(error, StorageError):
+        raise StorageError(error.where, error.rule, error.received, error.remedy)
     if isinstance(error, WorkerFullError) or (isinstance(error, ActorDiedError) and error.preempted):
         memory.go_on_later(number)
     elif (report := _new_hang_report(memory.spec.path, number)) is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fer_ray.errors import SweepError
+from fer_ray.errors import FerRayError, SweepError
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.spec import SweepSpec
@@ -48,6 +48,8 @@ def search_with_tune(
         except tune.TuneError as error:
             if memory.broken is None:
                 raise
+            if isinstance(memory.broken, FerRayError):
+                raise memory.broken from error
             reason = f"{type(memory.broken).__name__}: {memory.broken}"
             raise SweepError(f"sweep {folder.path}", "must be able to keep its results", reason) from error
         finally:

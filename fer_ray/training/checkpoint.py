@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_ray.errors import FailedTrialError
+from fer_ray.errors import FailedTrialError, StorageError
 from fer_ray.files import write_atomically
 
 FORMAT_VERSION = 1
@@ -62,9 +62,17 @@ class CheckpointFolder:
         self.path = path
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes the checkpoint, then removes the older ones."""
+        """Writes the checkpoint, then removes the older ones.
+
+        Raises:
+            StorageError: If it cannot be written; the older ones are then still there.
+        """
         file = self.path / f"epoch-{checkpoint.epoch:05d}.npz"
-        write_atomically(file, _encode(checkpoint))
+        try:
+            write_atomically(file, _encode(checkpoint))
+        except OSError as error:
+            rule = "must have room for checkpoints"
+            raise StorageError(str(self.path), rule, str(error), "Resume the sweep once it has") from error
         for older in self._files():
             if older.name < file.name:
                 older.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_ray.errors import FailedTrialError, InfeasibleModelError
+from fer_ray.errors import FailedTrialError, InfeasibleModelError, StorageError
 from fer_ray.objective import Objective
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.space_file import SpaceFile
@@ -105,6 +105,7 @@ def train(
     Raises:
         InfeasibleModelError: If the model cannot be built.
         FailedTrialError: If `fit` raises, or the objective is not among an epoch's metrics.
+        StorageError: If a checkpoint cannot be written.
     """
     from fer_ray.training.epochs import EpochLoop
 
@@ -190,7 +191,7 @@ def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: "EpochLoop
         )
     except TrialStopped:
         return None
-    except FailedTrialError:
+    except (FailedTrialError, StorageError):
         raise
     except Exception as error:
         raise FailedTrialError("fit", "must train the model", one_line(error)) from error
