@@ -9,7 +9,7 @@ waits to go on because its worker was lost or an earlier process ended: `propose
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +35,7 @@ from fer_ray.search.study import (
     tell_pruned,
     values_of,
 )
+from fer_ray.search.warm_start import add_earlier
 from fer_ray.spaces import Space
 
 #: Configurations that cannot be built, per trial that was asked for, before a sweep gives up on its space.
@@ -52,6 +53,7 @@ class SweepMemory:
         spec: The sweep.
         space: What was discovered.
         storage: Of the study.
+        earlier: Trials of earlier sweeps, for the sampler to learn from.
         clock: Tells the time.
 
     Raises:
@@ -60,10 +62,17 @@ class SweepMemory:
     """
 
     def __init__(
-        self, spec: SweepSpec, space: Space, storage: BaseStorage, clock: Clock = time.monotonic
+        self,
+        spec: SweepSpec,
+        space: Space,
+        storage: BaseStorage,
+        *,
+        earlier: Iterable[FrozenTrial] = (),
+        clock: Clock = time.monotonic,
     ) -> None:
         self.spec, self.objective = spec, spec.goal
         self.study = open_study(spec, storage)
+        add_earlier(self.study, earlier)
         self.rungs = make_rungs(spec)
         self.journal = EpochJournal(journal_path(spec.path))
         self.budget = Budget(spec, clock)
@@ -171,7 +180,7 @@ class SweepMemory:
 
     def winner(self) -> FrozenTrial | None:
         """The best trial so far of those that have ended."""
-        return best_trial(self.study.get_trials(deepcopy=False), self.objective)
+        return best_trial(self.trials(), self.objective)
 
     @property
     def running(self) -> int:
@@ -187,6 +196,10 @@ class SweepMemory:
     def counted(self) -> int:
         """Trials that count against `max_trials`: all but those that never trained; running ones too."""
         return len(self._proposals) - sum(self._failures[kind] for kind in UNCOUNTED)
+
+    def trials(self) -> list[FrozenTrial]:
+        """The sweep's own trials as the study has them."""
+        return [trial for trial in self.study.get_trials(deepcopy=False) if is_proposal(trial)]
 
     @property
     def closed(self) -> int:
@@ -327,10 +340,10 @@ class SweepMemory:
         running = [trial for trial in trials if trial.state is TrialState.RUNNING]
         self._open = {trial.number: optuna.Trial(self.study, trial._trial_id) for trial in running}
         for trial in trials:
-            if is_proposal(trial) and trial.user_attrs.get("failure") != FailureKind.DUPLICATE:
+            if is_proposal(trial):
                 self._proposals[trial.number] = Proposal(trial.number, values_of(trial))
-            if trial.state.is_finished():
-                self._know(trial)
+                if trial.state.is_finished():
+                    self._know(trial)
         for trial in running:
             self._take_up(trial)
         keep = {*self._open, self._best}
@@ -342,8 +355,10 @@ class SweepMemory:
         """Takes note of a trial that an earlier process has closed."""
         self.rungs.pass_over(trial.number)
         self._complete = self._complete or trial.state is TrialState.COMPLETE
-        if "failure" in trial.user_attrs:
-            self._failures[FailureKind(trial.user_attrs["failure"])] += 1
+        if (failure := trial.user_attrs.get("failure")) == FailureKind.DUPLICATE:
+            del self._proposals[trial.number]
+        elif failure is not None:
+            self._failures[FailureKind(failure)] += 1
         elif "best_value" in trial.user_attrs:
             self._best = (
                 min(self._best, trial.number, key=self._rank) if self._best is not None else trial.number

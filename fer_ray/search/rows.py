@@ -13,6 +13,7 @@ from fer_ray.results.tables import epochs_table, trials_table, write_tables
 from fer_ray.search.folder import journal_path
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import FailureKind, values_of
+from fer_ray.search.warm_start import WARM_START_ATTRIBUTE
 
 
 def epoch_rows(sweep: Path) -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> No
 
 
 def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per trial of the study but for duplicates and those that still wait: they were never trained."""
+    """One row per trial of the study that was trained here: no duplicates, earlier sweeps' or waiting ones."""
     names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
     if spec.study_name not in names:
         return []
@@ -48,7 +49,9 @@ def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any
     return [
         _trial_row(trial, by_trial.get(trial.number, []), spec.objective.metric)
         for trial in study.get_trials(deepcopy=False)
-        if trial.state is not TrialState.WAITING and trial.user_attrs.get("failure") != FailureKind.DUPLICATE
+        if trial.state is not TrialState.WAITING
+        and trial.user_attrs.get("failure") != FailureKind.DUPLICATE
+        and WARM_START_ATTRIBUTE not in trial.user_attrs
     ]
 
 

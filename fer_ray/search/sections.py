@@ -97,6 +97,12 @@ class SearcherSection(Section):
     random_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     warm_start: list[Path] = []
 
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if self.warm_start and self.kind not in ("tpe", "gp"):
+            raise ValueError(f"warm_start needs the kind tpe or gp: {self.kind} would not learn from it")
+        return self
+
 
 class SchedulerSection(Section):
     """Who stops trials early.

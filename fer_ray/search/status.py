@@ -84,7 +84,7 @@ class StatusWatcher(Callback):
 
     def status(self) -> SweepStatus:
         """How far the sweep is."""
-        trials = self.memory.study.get_trials(deepcopy=False)
+        trials = self.memory.trials()
         failures = [t.user_attrs.get("failure") for t in trials if t.state is TrialState.FAIL]
         infeasible = failures.count(FailureKind.INFEASIBLE)
         unseen = failures.count(FailureKind.DUPLICATE) + failures.count(FailureKind.CUT_SHORT)

@@ -23,6 +23,7 @@ from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import open_storage
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.search.tuning import search_with_tune
+from fer_ray.search.warm_start import earlier_trials
 from fer_ray.search.winner import register_winner
 from fer_ray.spaces import Space
 from fer_ray.spaces.samplers import modelled
@@ -123,9 +124,10 @@ def _search(
     capacity = slots(spec.resources)
     train, validation = (data.load(split, progress) for split in ("train", "validation"))
     reference = ray.put(TrialData(train=train, validation=validation, classes=len(data.classes)))
-    found = _discover(folder, spec, reference, progress)
+    found = _discover(folder, spec, data, reference, progress)
     _require_resumable(spec, found)
-    memory = SweepMemory(spec, Space.from_config(found["space"]), storage)
+    space = Space.from_config(found["space"])
+    memory = SweepMemory(spec, space, storage, earlier=earlier_trials(spec, space, data.fingerprint))
     setup = _worker_setup(folder, spec, found, memory.rungs.epochs)
     watcher = StatusWatcher(memory, min(spec.concurrency or capacity, capacity), watch or _nobody)
     before = folder.read_outcome()
@@ -145,7 +147,9 @@ def _search(
         folder.write_outcome(replace(outcome, model=model, winner=winner.number))
 
 
-def _discover(folder: SweepFolder, spec: SweepSpec, reference: Any, progress: Progress) -> dict[str, Any]:
+def _discover(
+    folder: SweepFolder, spec: SweepSpec, data: Dataset, reference: Any, progress: Progress
+) -> dict[str, Any]:
     """What the space holds; found once per sweep and kept."""
     found = folder.read_discovery()
     if found is None:
@@ -161,6 +165,7 @@ def _discover(folder: SweepFolder, spec: SweepSpec, reference: Any, progress: Pr
         )
         space = Space.from_config(found["space"])
         found["searcher"] = {"kind": spec.searcher.kind, "treats": modelled(spec.searcher.kind, space)}
+        found["data"] = data.fingerprint
         write_atomically(folder.discovery_file, json.dumps(found, indent=2))
     return found
 

@@ -77,6 +77,8 @@ def test_the_treatments_by_sampler():
         "width": "modelled",
         "rate": "modelled",
     }
+    assert modelled("qmc", MIXED) == modelled("cmaes", MIXED)
+    assert modelled("gp", MIXED) == {**modelled("cmaes", MIXED), "optimizer": "modelled"}
     assert set(modelled("random", MIXED).values()) == {"random", "fixed"}
     assert set(modelled("grid", space_of(*FINITE)).values()) == {"enumerated", "fixed"}
 
@@ -111,6 +113,22 @@ def test_cmaes_models_exactly_what_it_is_said_to():
     space = sampler.infer_relative_search_space(study, study.trials[-1])
     treated = modelled("cmaes", MIXED)
     assert set(space) == {keys_of(MIXED, name) for name, how in treated.items() if how == "modelled"}
+
+
+def test_qmc_covers_what_it_models_more_evenly_than_chance_and_goes_on_after_a_restart():
+    space = space_of(*FINITE, RATE, entry("Float", "decay", min_value=0.0, max_value=1.0))
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="study", sampler=make_sampler("qmc", space, 1))
+    first = [suggest(space, study.ask())["decay"] for _ in range(8)]
+    again = optuna.load_study(storage=storage, study_name="study", sampler=make_sampler("qmc", space, 1))
+    drawn = first + [suggest(space, again.ask())["decay"] for _ in range(8)]
+    # Sobol': of 16 points one lies in each sixteenth.
+    assert sorted(int(value * 16) for value in drawn) == list(range(16))
+
+
+def test_gp_without_its_package_says_what_to_install():
+    with pytest.raises(ConfigError, match=r"needs PyTorch.*Install fer-ray\[gp\]"):
+        make_sampler("gp", MIXED, 0)
 
 
 def test_cmaes_goes_on_when_a_conditional_parameter_first_misses_after_a_generation():
