@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fer_ray.cli import planning
 from fer_ray.errors import SweepError
 
 if TYPE_CHECKING:
     from fer_ray.search import SweepResult
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(planning.simulate)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train.")]
@@ -71,7 +73,7 @@ def run(
         "address": address,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    spec = SweepSpec.from_yaml(file, {**given, **_parse_overrides(override or [])})
+    spec = SweepSpec.from_yaml(file, {**given, **parse_overrides(override or [])})
     with watched(spec.name) as (watch, progress):
         result = run_sweep(spec, watch=watch, progress=progress)
     _show(result, as_json)
@@ -141,7 +143,7 @@ def results(
     _show(result, as_json, top)
 
 
-def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     """`key=value` with the value in YAML."""
     import yaml
 

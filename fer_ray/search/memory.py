@@ -54,6 +54,7 @@ class SweepMemory:
         space: What was discovered.
         storage: Of the study.
         earlier: Trials of earlier sweeps, for the sampler to learn from.
+        journal: Of epochs; the one in the sweep's folder if None.
         clock: Tells the time.
 
     Raises:
@@ -68,13 +69,14 @@ class SweepMemory:
         storage: BaseStorage,
         *,
         earlier: Iterable[FrozenTrial] = (),
+        journal: EpochJournal | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.spec, self.objective = spec, spec.goal
         self.study = open_study(spec, storage)
         add_earlier(self.study, earlier)
         self.rungs = make_rungs(spec)
-        self.journal = EpochJournal(journal_path(spec.path))
+        self.journal = journal or EpochJournal(journal_path(spec.path))
         self.budget = Budget(spec, clock)
         self.ended: str | None = None
         self.broken: Exception | None = None

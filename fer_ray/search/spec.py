@@ -90,18 +90,25 @@ class SweepSpec(Section):
             raise ConfigError(str(path), "must be YAML", " ".join(str(error).split())) from error
         if not isinstance(content, dict):
             raise ConfigError(str(path), "must be a mapping of keys", type(content).__name__)
-        for key, value in (overrides or {}).items():
-            _set(content, key, value, str(path))
+        _override(content, overrides or {}, str(path))
         _find_beside(content, path.parent)
         return cls.parse(content, str(path))
 
     @classmethod
-    def parse(cls, content: dict[str, Any], where: str = "sweep") -> Self:
+    def parse(
+        cls, content: dict[str, Any], where: str = "sweep", overrides: dict[str, Any] | None = None
+    ) -> Self:
         """Checks a mapping.
+
+        Args:
+            content: As in a sweep file.
+            where: What errors name as the place.
+            overrides: As in `from_yaml`.
 
         Raises:
             ConfigError: With the place of the first fault, and how many more there are.
         """
+        _override(content, overrides or {}, where)
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -142,6 +149,11 @@ def _rule(message: str) -> str:
     """Pydantic's message as the second half of a sentence."""
     text = message.removeprefix("Value error, ").removeprefix("Input ")
     return text[:1].lower() + text[1:]
+
+
+def _override(content: dict[str, Any], overrides: dict[str, Any], where: str) -> None:
+    for key, value in overrides.items():
+        _set(content, key, value, where)
 
 
 def _set(content: dict[str, Any], dotted: str, value: Any, where: str) -> None:

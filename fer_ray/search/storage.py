@@ -89,6 +89,7 @@ class SamplerStorage(_Delegating):
 
     def __init__(self, storage: BaseStorage, paused: Callable[[], Collection[int]]) -> None:
         self._storage, self._paused = storage, paused
+        self._shown: dict[int, tuple[FrozenTrial, FrozenTrial]] = {}
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -96,17 +97,19 @@ class SamplerStorage(_Delegating):
         """As the storage has them, but for the paused ones."""
         paused = self._paused()
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy)
-        shown = [_pruned(trial) if trial.number in paused else trial for trial in found]
+        shown = [self._pruned(trial) if trial.number in paused else trial for trial in found]
         return [trial for trial in shown if states is None or trial.state in states]
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return operation(*args, **kwargs)
 
-
-def _pruned(trial: FrozenTrial) -> FrozenTrial:
-    shown = copy.copy(trial)
-    shown.state = TrialState.PRUNED
-    return shown
+    def _pruned(self, trial: FrozenTrial) -> FrozenTrial:
+        stored, shown = self._shown.get(trial.number, (None, trial))
+        if stored is not trial:
+            shown = copy.copy(trial)
+            shown.state = TrialState.PRUNED
+            self._shown[trial.number] = trial, shown
+        return shown
 
 
 def _is_away(error: BaseException) -> bool:
