@@ -134,7 +134,7 @@ def test_a_target_ends_it_and_is_reached_when_it_says(curves):
 @pytest.mark.parametrize("variant", ["stopping", "promotion"])
 def test_preempted_trials_go_on_and_nothing_is_lost(curves, variant):
     calm = simulate(spec_of(scheduler={"variant": variant}), curves, 4, FREE)
-    costs = Costs(startup=20, preemptions=40)
+    costs = Costs(startup=20, preemptions=150)
     rough = simulate(spec_of(scheduler={"variant": variant}), curves, 4, costs)
     assert rough.repeated > 0
     assert rough.trials == calm.trials == 60
