@@ -102,10 +102,9 @@ class Recorder:
         return {**line, "epochs": rows}
 
 
-def write_table(lines: Path) -> Path:
+def write_table(lines: Path, space: dict[str, Any]) -> Path:
     """The lines as `fer-ray sweep simulate` reads them: one row per configuration and epoch."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from fer_ray.search.curves import write_curves
 
     rows = []
     for text in lines.read_text().splitlines():
@@ -113,10 +112,8 @@ def write_table(lines: Path) -> Path:
         values = {f"hp.{name}": value for name, value in line["hyperparameters"].items()}
         for epoch, row in enumerate(line["epochs"], start=1):
             rows.append({"configuration": line["configuration"], "epoch": epoch, **row, **values})
-    columns = sorted({name for row in rows for name in row}, key=lambda name: (name.startswith("hp."), name))
-    table = pa.table({name: [row.get(name) for row in rows] for name in columns})
     path = lines.with_suffix(".parquet")
-    pq.write_table(table, path, compression="zstd")
+    write_curves(path, rows, space)
     return path
 
 
@@ -147,7 +144,10 @@ def main() -> None:
                 continue
             with LINES.open("a") as file:
                 file.write(json.dumps(line, separators=(",", ":")) + "\n")
-    figures = {"configurations": count, "table": None if options.quick else str(write_table(LINES).name)}
+    figures = {
+        "configurations": count,
+        "table": None if options.quick else str(write_table(LINES, recorder.found.space).name),
+    }
     print(json.dumps(figures))
 
 

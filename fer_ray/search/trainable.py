@@ -24,9 +24,10 @@ from fer_ray.errors import FailedTrialError, InfeasibleModelError, StorageError
 from fer_ray.objective import Objective
 from fer_ray.search.folder import checkpoint_folder, hang_report
 from fer_ray.training.checkpoint import CheckpointFolder
+from fer_ray.training.memory import free_model_memory
 from fer_ray.training.space_file import SpaceFile
 from fer_ray.training.threads import limit_threads
-from fer_ray.training.trial import TrialConfig, TrialData, Verdict, free_device_memory, one_line, train
+from fer_ray.training.trial import TrialConfig, TrialData, Verdict, one_line, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +213,7 @@ class TrainingThread:
     def _run(self) -> None:
         for trial in iter(self._trials.get, None):
             trial.run()
-            free_device_memory()
+            free_model_memory()
 
 
 class RunningTrial:

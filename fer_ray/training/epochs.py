@@ -80,6 +80,7 @@ class EpochLoop:
             bound.arguments.setdefault("verbose", 0)
             if self.resumed is not None:
                 build_on(model, bound.arguments.get("x"))
+            _build_optimizer(model)
             return keras_fit(*bound.args, **bound.kwargs)
 
         model.fit = fit
@@ -264,6 +265,17 @@ def build_on(model: Any, x: Any) -> None:
     if not model.built:
         first = x[0][0] if isinstance(x, keras.utils.PyDataset) else x
         model.predict(first, steps=1, verbose=0)
+
+
+def _build_optimizer(model: Any) -> None:
+    """Makes the optimizer's variables before the training step is traced.
+
+    Keras would make them inside the traced function, where TensorFlow wraps each in a conditional graph that it
+    never gives back: 10 MB a trial, and time to trace.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if model.built and optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
 
 
 def weights_of(model: Any) -> list[Any]:

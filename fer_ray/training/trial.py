@@ -1,7 +1,6 @@
 """Trains one trial: builds the model, runs `HyperModel.fit`, reports each epoch, keeps checkpoints."""
 
 import copy
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -138,14 +137,6 @@ def run_epochs(config: TrialConfig, data: TrialData, loop: "EpochLoop", hp: Any)
     finally:
         keras.config.set_dtype_policy("float32")
         keras.utils.clear_session(free_memory=False)
-
-
-def free_device_memory() -> None:
-    """Lets a GPU's memory of ended trials go: Python's own collections, which do for the processor's, wait long."""
-    import tensorflow
-
-    if tensorflow.config.list_physical_devices("GPU"):
-        gc.collect()
 
 
 def hyperparameters_of(config: TrialConfig) -> Any:
