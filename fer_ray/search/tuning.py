@@ -38,7 +38,7 @@ def search_with_tune(
     Raises:
         SweepError: If the memory could not write, as on a full disk.
     """
-    with _own_signals(), _tune_environment(watcher.concurrency), _quiet_tune():
+    with _own_signals(), tune_environment(watcher.concurrency), _quiet_tune():
         from ray import tune
 
         shutil.rmtree(folder.tune, ignore_errors=True)
@@ -138,7 +138,7 @@ def _bundle(spec: SweepSpec) -> dict[str, float]:
 
 
 @contextmanager
-def _tune_environment(concurrency: int) -> Iterator[None]:
+def tune_environment(concurrency: int) -> Iterator[None]:
     """Tune's settings that have no argument."""
     wanted = {
         # A searcher of one's own otherwise gets one pending trial at a time.
