@@ -32,7 +32,6 @@ import math
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import chain
 
 from fer_ray.errors import ConfigError
 from fer_ray.objective import Mode
@@ -62,6 +61,7 @@ class Rung:
         decisions: Trial number -> what was decided when it arrived; `CONTINUE` once it has advanced.
         arrivals: Trial number -> the epoch of the report with which it arrived, this rung's or a later one.
         ranking: (value, trial number), best first: the value negative where large ones are better.
+        waiting: Those of the ranking that are paused here and may advance, best first.
     """
 
     epoch: int
@@ -69,6 +69,7 @@ class Rung:
     decisions: dict[int, Decision] = field(default_factory=dict)
     arrivals: dict[int, int] = field(default_factory=dict)
     ranking: list[tuple[float, int]] = field(default_factory=list)
+    waiting: list[tuple[float, int]] = field(default_factory=list)
 
 
 class Rungs:
@@ -103,7 +104,7 @@ class Rungs:
             _require("eta", eta, 2)
         self.max_epochs, self.eta, self.promotion = max_epochs, eta, promotion
         self._sign = -1 if mode == "max" else 1
-        epochs = _rung_epochs(max_epochs, eta, grace)
+        epochs = rung_epochs(max_epochs, eta, grace)
         if brackets > len(epochs) + 1:
             rule = f"must be at most {len(epochs) + 1}, one more than the rungs {epochs}"
             raise ConfigError("scheduler: brackets", rule, str(brackets))
@@ -114,8 +115,6 @@ class Rungs:
         self._assigned: list[int] = []
         self._best: dict[int, float] = {}
         self._last_epoch: dict[int, int] = {}
-        self._passed_over: set[int] = set()
-        self._paused = 0
 
     @property
     def epochs(self) -> frozenset[int]:
@@ -165,22 +164,26 @@ class Rungs:
         Args:
             last: No new trials come any more, and none runs or was trained to its end.
         """
-        if not self._paused:
-            return None
-        due = (self._first_paused(rung, len(rung.ranking) // (self.eta or 1)) for rung in self._levels)
-        waiting = (self._first_paused(rung, len(rung.ranking)) for rung in self._levels if last)
-        return next((trial for trial in chain(due, waiting) if trial is not None), None)
+        waiting = [rung for rung in self._levels if rung.waiting]
+        among_the_best = (rung for rung in waiting if self._best_of(rung, rung.waiting[0]))
+        rung = next(among_the_best, waiting[0] if last and waiting else None)
+        return None if rung is None else rung.waiting[0][1]
 
     def advance(self, trial: int) -> None:
         """Lets a paused trial go on past its rung; nothing happens to one that is not paused."""
         rung = self.rung_of(trial)
         if rung is not None and rung.decisions[trial] is Decision.PAUSE:
             rung.decisions[trial] = Decision.CONTINUE
-            self._paused -= 1
+            self.pass_over(trial)
 
     def pass_over(self, trial: int) -> None:
-        """Takes note that a trial will not go on, whatever its place."""
-        self._passed_over.add(trial)
+        """Takes note that a trial does not wait for its turn any more; it keeps its place."""
+        rung = self.rung_of(trial)
+        if rung is not None and trial in rung.values:
+            place = (self._sign * rung.values[trial], trial)
+            index = bisect_left(rung.waiting, place)
+            if rung.waiting[index : index + 1] == [place]:
+                del rung.waiting[index]
 
     def rung_of(self, trial: int) -> Rung | None:
         """The highest rung that a trial has entered."""
@@ -200,27 +203,28 @@ class Rungs:
         insort(rung.ranking, place)
         rung.values[trial], rung.arrivals[trial] = self._sign * place[0], epoch
         if self.promotion:
-            self._pause(rung, trial, decided)
+            self._pause(rung, place, decided)
         else:
-            passes = bisect_left(rung.ranking, place) < max(1, len(rung.ranking) // (self.eta or 1))
+            passes = self._best_of(rung, place, at_least=1)
             rung.decisions[trial] = decided or (Decision.CONTINUE if passes else Decision.STOP)
         return rung.decisions[trial]
 
-    def _pause(self, rung: Rung, trial: int, decided: Decision | None) -> None:
+    def _pause(self, rung: Rung, place: tuple[float, int], decided: Decision | None) -> None:
         """Pauses a trial, unless its turn to advance is now."""
+        trial = place[1]
         rung.decisions[trial] = Decision.PAUSE
-        self._paused += 1
+        insort(rung.waiting, place)
         goes_on = self.due() == trial if decided is None else decided is Decision.CONTINUE
         if goes_on:
             self.advance(trial)
 
-    def _first_paused(self, rung: Rung, places: int) -> int | None:
-        best = (trial for _, trial in rung.ranking[:places])
-        waiting = (trial for trial in best if rung.decisions[trial] is Decision.PAUSE)
-        return next((trial for trial in waiting if trial not in self._passed_over), None)
+    def _best_of(self, rung: Rung, place: tuple[float, int], at_least: int = 0) -> bool:
+        """Whether a trial is among the best 1/eta of a rung."""
+        assert self.eta is not None
+        return bisect_left(rung.ranking, place) < max(at_least, len(rung.ranking) // self.eta)
 
 
-def _rung_epochs(max_epochs: int, eta: int | None, grace: int) -> list[int]:
+def rung_epochs(max_epochs: int, eta: int | None, grace: int) -> list[int]:
     """Grace * eta ** k below `max_epochs`."""
     epochs: list[int] = []
     while eta is not None and grace < max_epochs:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from fer_ray.objective import Mode
+from fer_ray.search.rungs import rung_epochs
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -129,7 +130,7 @@ class SchedulerSection(Section):
             return self
         if self.grace > self.max_epochs:
             raise ValueError(f"grace must be at most max_epochs, {self.max_epochs}")
-        rungs = sum(self.grace * self.eta**k < self.max_epochs for k in range(self.max_epochs))
+        rungs = len(rung_epochs(self.max_epochs, self.eta, self.grace))
         if self.kind == "asha" and self.brackets > rungs + 1:
             raise ValueError(f"brackets must be at most {rungs + 1}, one more than there are rungs")
         return self
