@@ -1,0 +1,241 @@
+"""Schedulers and samplers over recorded and made-up learning curves, from 1 to 1,000 workers, in virtual time.
+
+Curves: `fer2013`, the table that record_curves.py has recorded, and families of 1,000 made-up configurations of
+four hyperparameters: `crossing` (fast ones end low), `late` (the good ones are flat at first), `misleading`
+(the first epochs say the contrary), `noise` (every epoch is off by as much as good ones differ) and
+`divergence` (a third become NaN, most often those with high rates).
+
+Each is searched by random, TPE and QMC proposals under no early stopping, the median rule, ASHA stopping and
+promotion, and promotion with brackets, at most 300 trials of 9 epochs or four trials a worker, whichever is
+more; and by two rivals that need no tool: random search without early stopping on twice the workers, and one-
+epoch top-k (one epoch each, then the best 1/9 to their end, as one would by hand). TPE is left out where more
+than 1,100 trials would be proposed. The target is the top percent of 2,000 random configurations' best values.
+What is given are medians over seeds of the virtual seconds to it, null where most missed it.
+
+    python benchmarks/simulate.py [--quick]
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_ray.search.curves import Curve, RecordedCurves, read_curves, write_curves
+from fer_ray.search.simulate import Costs, Simulation, simulate
+from fer_ray.search.spec import SweepSpec
+
+HERE = Path(__file__).resolve().parent
+EPOCHS = 9
+SCHEDULERS: dict[str, dict[str, Any]] = {
+    "none": {"kind": "none"},
+    "median": {"kind": "median"},
+    "stopping": {"variant": "stopping"},
+    "stopping, grace 3": {"variant": "stopping", "grace": 3},
+    "promotion": {"variant": "promotion"},
+    "promotion, 2 brackets": {"variant": "promotion", "brackets": 2},
+}
+SEARCHERS = ("random", "tpe", "qmc")
+FAMILIES = ("crossing", "late", "misleading", "noise", "divergence")
+NAMES = ("rate", "width", "decay", "mix")
+
+
+def family(name: str, path: Path) -> RecordedCurves:
+    """Makes a table of 1,000 configurations and reads it as a recorded one is read."""
+    random = np.random.default_rng(FAMILIES.index(name))
+    rows = []
+    for number, point in enumerate(random.random((1000, 4))):
+        values = np.clip(_values(name, point, random), 0.0, 1.0)
+        if name == "divergence" and random.random() < 0.66 * point[0]:
+            values[random.integers(0, EPOCHS) :] = np.nan
+        seconds = np.cumsum(np.full(EPOCHS, 5 + 20 * point[1]))
+        rows += [
+            {
+                "configuration": number,
+                "epoch": epoch + 1,
+                "seconds": float(seconds[epoch]),
+                "val_accuracy": float(values[epoch]),
+                **{f"hp.{key}": float(place) for key, place in zip(NAMES, point, strict=True)},
+            }
+            for epoch in range(EPOCHS)
+        ]
+    write_curves(path, rows, {"space": [_entry(key) for key in NAMES], "values": {}})
+    return read_curves(path, "val_accuracy")
+
+
+def _values(name: str, point: Any, random: np.random.Generator) -> Any:
+    """The curve of a configuration: how good it ends is a smooth function of all four, best at 0.6."""
+    end = 0.9 - 0.8 * float(((point - 0.6) ** 2).sum())
+    epochs = np.arange(1, EPOCHS + 1)
+    speed = {"crossing": 0.15 + 1.2 * (1 - end), "late": 0.4}.get(name, 0.5)
+    rise = 1 - np.exp(-speed * epochs)
+    if name == "late":
+        rise = 1 / (1 + np.exp(-(epochs - 2 - 4 * end)))
+    values = end * rise
+    if name == "misleading":
+        values = np.where(epochs <= 2, (1 - end) * rise, values)
+    return values + random.normal(0, 0.06 if name == "noise" else 0.005, EPOCHS)
+
+
+def _entry(name: str) -> dict[str, Any]:
+    config = {"name": name, "default": None, "conditions": [], "min_value": 0.0, "max_value": 1.0}
+    return {"class_name": "Float", "config": {**config, "step": None, "sampling": "linear"}}
+
+
+def spec_of(searcher: str, scheduler: dict[str, Any], trials: int, seed: int) -> SweepSpec:
+    return SweepSpec.parse(
+        {
+            "name": "simulated",
+            "data": "none",
+            "space": {"file": "none.py"},
+            "searcher": {"kind": searcher, "known": []},
+            "scheduler": {"max_epochs": EPOCHS, **scheduler},
+            "max_trials": trials,
+            "seed": seed,
+        }
+    )
+
+
+def top_percent(curves: RecordedCurves) -> float:
+    """The value that one random configuration of a hundred reaches."""
+    best = [np.nanmax([*curve.values, -math.inf]) for curve in random_curves(curves, 2000, seed=99)]
+    return float(np.quantile(best, 0.99))
+
+
+def random_curves(curves: RecordedCurves, count: int, seed: int) -> Iterator[Curve]:
+    import optuna
+
+    from fer_ray.spaces.optuna_bridge import suggest
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    return (curves.curve(suggest(curves.space, study.ask())) for _ in range(count))
+
+
+def one_epoch_top_k(curves: RecordedCurves, workers: int, trials: int, seed: int, target: float) -> float:
+    """Virtual seconds to the target: all for one epoch, then the best ninth to their end, started anew."""
+    costs = Costs()
+    found = list(random_curves(curves, trials, seed))
+    free = [costs.startup] * workers
+    ends: list[tuple[float, float]] = []
+
+    def train(curve: Curve, epochs: int) -> None:
+        worker = free.index(min(free))
+        free[worker] += costs.trial
+        for epoch in range(epochs):
+            free[worker] += float(curve.seconds[epoch])
+            ends.append((free[worker], float(curve.values[epoch])))
+
+    for curve in found:
+        train(curve, 1)
+    free = [max(free)] * workers
+    firsts = [-math.inf if np.isnan(curve.values[0]) else curve.values[0] for curve in found]
+    for place in sorted(range(trials), key=lambda place: -firsts[place])[: max(1, trials // EPOCHS)]:
+        train(found[place], EPOCHS)
+    return min((when for when, value in ends if value >= target), default=math.inf)
+
+
+def race(curves: RecordedCurves, workers: int, seeds: int) -> dict[str, float]:
+    """Median virtual seconds to the target, of each way to search."""
+    target, trials = top_percent(curves), max(300, 4 * workers)
+    times: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        for searcher in SEARCHERS:
+            # TPE's proposals take hours of real time for thousands of trials.
+            if searcher == "tpe" and trials > 1100:
+                continue
+            for name, scheduler in SCHEDULERS.items():
+                if searcher != "random" and name not in ("stopping", "stopping, grace 3", "promotion"):
+                    continue
+                spec = spec_of(searcher, scheduler, trials, seed)
+                # It stops where it is known to be: what comes later does not count.
+                spec = spec.model_copy(update={"target": target})
+                found: Simulation = simulate(spec, curves, workers)
+                times.setdefault(f"{searcher}, {name}", []).append(found.seconds_to(target))
+        top_k = one_epoch_top_k(curves, workers, trials, seed, target)
+        times.setdefault("one-epoch top-k", []).append(top_k)
+    twice = [simulate_random(curves, 2 * workers, trials, seed, target) for seed in range(seeds)]
+    times["random with twice the workers"] = twice
+    return {name: round(statistics.median(found), 1) for name, found in times.items()}
+
+
+def simulate_random(curves: RecordedCurves, workers: int, trials: int, seed: int, target: float) -> float:
+    spec = spec_of("random", {"kind": "none"}, 2 * trials, 1000 + seed)
+    spec = spec.model_copy(update={"target": target})
+    return simulate(spec, curves, workers).seconds_to(target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="two tables, 4 and 64 workers, one seed")
+    options = parser.parse_args()
+    counts = (4, 64) if options.quick else (1, 4, 16, 64, 256, 1000)
+    started = time.monotonic()
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        tables = {"fer2013": read_curves(HERE / "curves/fer2013_baseline.parquet", "val_accuracy")}
+        for name in FAMILIES[:1] if options.quick else FAMILIES:
+            tables[name] = family(name, Path(temporary) / f"{name}.parquet")
+        for name, curves in tables.items():
+            for workers in counts:
+                results.setdefault(name, {})[str(workers)] = race(curves, workers, 1 if options.quick else 3)
+                print(f"{name}, {workers} workers: {results[name][str(workers)]}", flush=True)
+    figures = {
+        "seconds_to_top_percent": _finite(results),
+        "best_by_table": {
+            name: {workers: min(times, key=lambda way: times[way]) for workers, times in found.items()}
+            for name, found in results.items()
+        },
+        "speedup_of_workers": {
+            name: {
+                workers: _ratio(found[min(found, key=int)]["random, promotion"], times["random, promotion"])
+                for workers, times in found.items()
+            }
+            for name, found in results.items()
+        },
+        "loses_to": {name: _losses(found) for name, found in results.items()},
+        "real_s": round(time.monotonic() - started, 1),
+        "machine": {"cores": os.cpu_count(), "date": time.strftime("%Y-%m-%d")},
+    }
+    if not options.quick:
+        (HERE / "results/simulate.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures))
+
+
+def _finite(results: Any) -> Any:
+    """JSON has no infinity: a miss is null."""
+    if isinstance(results, dict):
+        return {key: _finite(value) for key, value in results.items()}
+    return None if math.isinf(results) else results
+
+
+def _ratio(one: float, other: float) -> float | None:
+    return round(one / other, 2) if math.isfinite(one) and math.isfinite(other) and other else None
+
+
+def _losses(found: dict[str, dict[str, float]]) -> dict[str, list[str]]:
+    """Where TPE (random where it was left out) under ASHA is slower than a rival that needs no tool."""
+    rivals = ("random with twice the workers", "one-epoch top-k")
+    return {
+        workers: [
+            f"{ours} to {rival}"
+            for scheduler in ("stopping", "promotion")
+            for ours in [f"{'tpe' if 'tpe, none' in times else 'random'}, {scheduler}"]
+            for rival in rivals
+            if times[ours] > times[rival]
+        ]
+        for workers, times in found.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
