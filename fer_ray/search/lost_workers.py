@@ -26,7 +26,10 @@ def take_back(memory: SweepMemory, trial: Any) -> None:
     number, error = trial.config["trial"], _error(trial)
     if isinstance(error, StorageError):
         raise StorageError(error.where, error.rule, error.received, error.remedy)
-    if isinstance(error, WorkerFullError) or (isinstance(error, ActorDiedError) and error.preempted):
+    # Still pending, it was to be given to a worker that had died after its former trial.
+    never_there = trial.status == trial.PENDING
+    preempted = isinstance(error, ActorDiedError) and error.preempted
+    if never_there or preempted or isinstance(error, WorkerFullError):
         memory.go_on_later(number)
     elif (report := _new_hang_report(memory.spec.path, number)) is not None:
         reason = f"an epoch took longer than {memory.spec.limits.epoch:g} s; where it hung: {report}"
