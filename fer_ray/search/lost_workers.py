@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, OutOfMemoryError
 
 from fer_ray.errors import StorageError
 from fer_ray.search.folder import hang_report
@@ -36,9 +36,16 @@ def take_back(memory: SweepMemory, trial: Any) -> None:
         memory.lost(number, reason, FailureKind.HUNG)
     else:
         text = " ".join(str(error or _text(trial)).split())
-        # Ray says so in words: its monitor's error reaches a caller as the actor's death, or as its own class.
-        kind = FailureKind.MEMORY if "out of memory" in text or "OOM" in text else FailureKind.WORKER
-        memory.lost(number, f"its worker failed or died: {text[-300:]}", kind)
+        memory.lost(number, f"its worker failed or died: {text[:300]}", kind_of(text))
+
+
+def kind_of(text: str) -> FailureKind:
+    """Whether Ray's monitor ended a worker for lack of memory, by what Ray says.
+
+    "OOM" alone tells nothing: Ray names the kernel's OOM killer as a possible cause of every sudden death.
+    """
+    low = "running low on memory" in text or OutOfMemoryError.__name__ in text
+    return FailureKind.MEMORY if low else FailureKind.WORKER
 
 
 def _error(trial: Any) -> Exception | None:

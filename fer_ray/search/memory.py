@@ -91,7 +91,7 @@ class SweepMemory:
         self._replay()
         self.sampler = Proposals(spec, space, self.study, storage, self._paused)
         self._reopen()
-        self._lost_before = self._failures[FailureKind.WORKER]
+        self._lost_before = self._lost()
 
     def propose(self) -> Proposal | None:
         """The next trial: one that waits to go on, one that advances past its rung, or a new one.
@@ -250,13 +250,19 @@ class SweepMemory:
         """What ends the sweep although there is more to train."""
         if (spent := self.budget.spent) is not None:
             return spent
-        lost = self._failures[FailureKind.WORKER] - self._lost_before
+        lost = self._lost() - self._lost_before
         if not self.progressed and lost >= _LOST_AT_FIRST:
             return f"{lost} trials whose workers failed or died before any epoch; Ray's logs say why"
         infeasible = self._failures[FailureKind.INFEASIBLE]
         if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
             return f"{infeasible} configurations could not be built"
         return None
+
+    def _lost(self) -> int:
+        """Trials that failed since their workers were lost too often, whatever those died of."""
+        return sum(
+            self._failures[kind] for kind in (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.HUNG)
+        )
 
     def _no_more(self) -> str:
         """Why there is nothing left to train."""

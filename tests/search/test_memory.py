@@ -235,10 +235,11 @@ def test_a_space_in_which_nothing_can_be_built_is_given_up(spec):
     assert memory.ended == "10 configurations could not be built"
 
 
-def test_workers_that_die_before_any_epoch_end_the_sweep(spec):
+@pytest.mark.parametrize("kind", [FailureKind.WORKER, FailureKind.MEMORY, FailureKind.HUNG])
+def test_workers_that_die_before_any_epoch_end_the_sweep(spec, kind):
     memory = open_memory(spec(max_trials=10))
     for _ in range(3):
-        memory.close(memory.propose().number, "died", FailureKind.WORKER)
+        memory.close(memory.propose().number, "died", kind)
     assert memory.propose() is None
     assert memory.ended.startswith("3 trials whose workers failed")
     assert open_memory(spec(max_trials=10)).propose() is not None
