@@ -7,11 +7,9 @@ A trial is open from its proposal until it is closed in the study. Meanwhile it 
 waits to go on because its worker was lost or an earlier process ended: `propose` hands it out again.
 """
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import optuna
@@ -19,10 +17,12 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from fer_ray.results.journal import EpochJournal
-from fer_ray.search.budget import Budget, Clock
-from fer_ray.search.folder import checkpoint_folder, checkpoint_folders, journal_path
+from fer_ray.search.best_checkpoints import BestCheckpoints
+from fer_ray.search.budget import Clock
+from fer_ray.search.folder import journal_path
+from fer_ray.search.history import History
 from fer_ray.search.proposals import Proposal, Proposals, is_proposal
-from fer_ray.search.rungs import Decision, Rung, Rungs
+from fer_ray.search.rungs import Decision, Rung
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import (
     UNCOUNTED,
@@ -75,20 +75,18 @@ class SweepMemory:
         self.spec, self.objective = spec, spec.goal
         self.study = open_study(spec, storage)
         add_earlier(self.study, earlier)
-        self.rungs = make_rungs(spec)
-        self.journal = journal or EpochJournal(journal_path(spec.path))
-        self.budget = Budget(spec, clock)
+        self.history = History(spec, journal or EpochJournal(journal_path(spec.path)), clock)
+        self.rungs, self.budget = self.history.rungs, self.history.budget
+        self.progressed = self.history.progressed
         self.ended: str | None = None
         self.broken: Exception | None = None
-        self.progressed: dict[int, Progressed] = {}
         self._open: dict[int, optuna.Trial] = {}
         self._running: set[int] = set()
         self._waiting: list[Proposal] = []
         self._proposals: dict[int, Proposal] = {}
         self._failures: dict[FailureKind, int] = dict.fromkeys(FailureKind, 0)
-        self._best: int | None = None
+        self._checkpoints = BestCheckpoints(spec, self.history)
         self._complete = False
-        self._replay()
         self.sampler = Proposals(spec, space, self.study, storage, self._paused)
         self._reopen()
         self._lost_before = self._lost()
@@ -121,15 +119,11 @@ class SweepMemory:
             result: `trial`, `epoch`, `seconds`, `worker` and the epoch's metrics; an epoch that is in the journal
                 already, since its trial was taken up again, gets the verdict that now holds for it.
         """
-        number, epoch, value = result["trial"], result["epoch"], result.get(self.objective.metric)
-        if epoch <= self.progressed.get(number, Progressed()).epoch:
-            return self._decide(number, epoch, value)
-        decision = self._decide(number, epoch, value)
-        record = {**result, "decision": decision.value, "timestamp": datetime.now(UTC).isoformat()}
-        self.journal.append(record)
-        self._count(number, result)
+        number, epoch = result["trial"], result["epoch"]
+        again = epoch <= self.history.of(number).epoch
+        decision = self.history.record(result)
         rung = self.rungs.rung_of(number)
-        if rung is not None and rung.arrivals[number] == epoch:
+        if not again and rung is not None and rung.arrivals[number] == epoch:
             self._open[number].report(rung.values[number], rung.epoch)
         return decision
 
@@ -148,7 +142,7 @@ class SweepMemory:
             kind: Of the failure.
         """
         self._running.discard(number)
-        seen = self.progressed.get(number, Progressed())
+        seen = self.history.of(number)
         if failed is not None:
             self._fail(number, kind, failed)
         elif seen.best is None and seen.epoch:
@@ -224,13 +218,8 @@ class SweepMemory:
         due = self.rungs.due(last=last)
         if due is None:
             return None
-        self.journal.append({"trial": due, "advanced": True, "timestamp": datetime.now(UTC).isoformat()})
-        self._advance(due)
+        self.history.advance(due)
         return self._proposals[due]
-
-    def _advance(self, number: int) -> None:
-        self.rungs.advance(number)
-        self.progressed[number].decision = Decision.CONTINUE
 
     def _new(self) -> Proposal | None:
         if self._all_proposed():
@@ -275,7 +264,7 @@ class SweepMemory:
         self.ended = reason
         self._waiting.clear()
         for number in sorted(self._open):
-            seen = self.progressed.get(number, Progressed())
+            seen = self.history.of(number)
             if seen.best is None:
                 self._fail(number, FailureKind.CUT_SHORT, f"the sweep ended: {reason}")
             else:
@@ -289,7 +278,7 @@ class SweepMemory:
             self._complete = True
         else:
             tell_pruned(trial, seen, reason, at_rung=rung is not None and rung.arrivals[number] == seen.epoch)
-        self._keep_the_best(number)
+        self._checkpoints.ended(number)
 
     def _why_early(self, seen: Progressed, rung: Rung | None) -> str | None:
         """Why a trial ended before its last epoch; None if it was trained to its end, or ended of itself."""
@@ -306,41 +295,14 @@ class SweepMemory:
         return self.ended or self.budget.spent
 
     def _fail(self, number: int, kind: FailureKind, reason: str) -> None:
-        tell_failed(self._open.pop(number), self.progressed.get(number, Progressed()), kind, reason)
+        tell_failed(self._open.pop(number), self.history.of(number), kind, reason)
         self._failures[kind] += 1
         self.rungs.pass_over(number)
-        self._delete_checkpoints(number)
+        self._checkpoints.delete(number)
 
     def _paused(self) -> set[int]:
         waiting = {proposal.number for proposal in self._waiting}
         return self._open.keys() - self._running - waiting
-
-    def _decide(
-        self, number: int, epoch: int, value: float | None, decided: Decision | None = None
-    ) -> Decision:
-        seen = self.progressed.setdefault(number, Progressed())
-        if value is not None and self.objective.better(value, seen.best):
-            seen.best, seen.best_epoch = value, epoch
-        seen.epoch = max(epoch, seen.epoch)
-        seen.decision = self.rungs.record(number, epoch, value, decided)
-        return seen.decision
-
-    def _count(self, number: int, result: dict[str, Any]) -> None:
-        self.progressed[number].seconds += result["seconds"]
-        self.budget.record(result.get(self.objective.metric))
-
-    def _replay(self) -> None:
-        """Reads the journal again: what was decided holds."""
-        for record in self.journal.read():
-            if "advanced" in record:
-                self._advance(record["trial"])
-                continue
-            number, epoch, value = record["trial"], record["epoch"], record.get(self.objective.metric)
-            decided = Decision(record["decision"]) if "decision" in record else None
-            again = epoch <= self.progressed.get(number, Progressed()).epoch
-            self._decide(number, epoch, value, decided)
-            if not again:
-                self._count(number, record)
 
     def _reopen(self) -> None:
         """Takes up what an earlier process left RUNNING: closed if it had ended, to go on if not."""
@@ -354,10 +316,7 @@ class SweepMemory:
                     self._know(trial)
         for trial in running:
             self._take_up(trial)
-        keep = {*self._open, self._best}
-        for number, _ in checkpoint_folders(self.spec.path):
-            if number not in keep:
-                self._delete_checkpoints(number)
+        self._checkpoints.delete_others(self._open)
 
     def _know(self, trial: FrozenTrial) -> None:
         """Takes note of a trial that an earlier process has closed."""
@@ -368,9 +327,7 @@ class SweepMemory:
         elif failure is not None:
             self._failures[FailureKind(failure)] += 1
         elif "best_value" in trial.user_attrs:
-            self._best = (
-                min(self._best, trial.number, key=self._rank) if self._best is not None else trial.number
-            )
+            self._checkpoints.ended(trial.number)
 
     def _take_up(self, trial: FrozenTrial) -> None:
         """Takes up a trial that an earlier process left RUNNING."""
@@ -379,7 +336,7 @@ class SweepMemory:
             self._fail(trial.number, FailureKind.WORKER, "its proposal was cut short")
             if (known := trial.system_attrs.get("fixed_params")) is not None:
                 self.study.enqueue_trial(known)
-        elif self.progressed.get(trial.number, Progressed()).decision is Decision.CONTINUE:
+        elif self.history.of(trial.number).decision is Decision.CONTINUE:
             self._waiting.append(self._proposals[trial.number])
         else:
             self.close(trial.number)
@@ -389,39 +346,3 @@ class SweepMemory:
         for rung in self.rungs.brackets[self.rungs.bracket_of(frozen.number)]:
             if frozen.number in rung.values and rung.epoch not in frozen.intermediate_values:
                 trial.report(rung.values[frozen.number], rung.epoch)
-
-    def _rank(self, number: int) -> tuple[float, int, int]:
-        """For `min`: as `best_trial` ranks trials."""
-        seen = self.progressed[number]
-        assert seen.best is not None
-        return (-seen.best if self.objective.mode == "max" else seen.best), seen.epoch, number
-
-    def _keep_the_best(self, number: int) -> None:
-        """Keeps the checkpoints of the best trial and of those that are open."""
-        if self._best is None:
-            self._best = number
-            return
-        self._best, loser = sorted((self._best, number), key=self._rank)
-        self._delete_checkpoints(loser)
-
-    def _delete_checkpoints(self, number: int) -> None:
-        shutil.rmtree(checkpoint_folder(self.spec.path, number), ignore_errors=True)
-
-
-def make_rungs(spec: SweepSpec) -> Rungs:
-    """The rungs that a sweep's scheduler asks for."""
-    scheduler, mode = spec.scheduler, spec.goal.mode
-    if scheduler.kind == "median":
-        from fer_ray.search.median import MedianStopping
-
-        return MedianStopping(max_epochs=scheduler.max_epochs, mode=mode, grace=scheduler.grace)
-    if scheduler.kind == "none":
-        return Rungs(max_epochs=scheduler.max_epochs, mode=mode, eta=None)
-    return Rungs(
-        max_epochs=scheduler.max_epochs,
-        mode=mode,
-        eta=scheduler.eta,
-        grace=scheduler.grace,
-        brackets=scheduler.brackets,
-        promotion=scheduler.variant == "promotion",
-    )

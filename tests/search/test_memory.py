@@ -513,7 +513,7 @@ def test_an_epoch_reported_again_is_in_the_journal_once_and_gets_its_verdict(spe
     assert train(memory, numbers[1], [0.1]) is STOP
     assert train(memory, numbers[1], [0.1]) is STOP
     assert train(memory, numbers[0], [0.9]) is CONTINUE
-    assert len(memory.journal.read()) == 2
+    assert len(memory.history.journal.read()) == 2
 
 
 def test_taking_up_again_keeps_the_checkpoints_of_all_that_still_run(spec):
