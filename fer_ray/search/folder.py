@@ -37,7 +37,12 @@ def checkpoint_folders(sweep: Path) -> list[tuple[int, Path]]:
 
 def hang_report(sweep: Path, number: int) -> Path:
     """Where a trial's worker writes its stacks once an epoch has taken too long."""
-    return sweep / "hangs" / f"trial-{number:05d}.txt"
+    return stage_hang_report(sweep, f"trial-{number:05d}")
+
+
+def stage_hang_report(sweep: Path, stage: str) -> Path:
+    """Where a worker writes its stacks once something has taken too long."""
+    return sweep / "hangs" / f"{stage}.txt"
 
 
 @dataclass(frozen=True, kw_only=True)

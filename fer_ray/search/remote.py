@@ -22,12 +22,13 @@ def run_in_worker(
 
     Raises:
         FerRayError: The function's own.
-        SweepError: If the worker died, or the function failed in another way.
+        SweepError: If the worker died, twice, or the function failed in another way.
     """
     import ray
 
     started = time.monotonic()
-    reference = ray.remote(num_cpus=cpu, max_retries=1)(function).remote(*arguments)
+    # The worker ends with its call: it would keep TensorFlow's memory while the sweep trains.
+    reference = ray.remote(num_cpus=cpu, max_retries=1, max_calls=1)(function).remote(*arguments)
     while not ray.wait([reference], timeout=1.0)[0]:
         elapsed = int(time.monotonic() - started)
         progress(stage, elapsed, elapsed + 1)

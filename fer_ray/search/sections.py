@@ -158,11 +158,16 @@ class LimitsSection(Section):
             model. The worker of a longer one is ended, and the trial tried again as often as `retries` says.
         trial: Longest time of one trial's epochs; it ends after the epoch that exceeds it and keeps its result.
         worker_mb: Memory of a worker, in megabytes, above which a new one takes its place before its next trial.
+        discovery: Longest time of building and fitting one configuration on a handful of images while the space is
+            discovered; the first one's includes importing TensorFlow. What hangs there ends the sweep.
+        winner: Longest time of evaluating and exporting the winner. The sweep keeps its results and can be resumed.
     """
 
     epoch: Seconds | None = None
     trial: Seconds | None = None
     worker_mb: Annotated[float, Field(gt=0)] | None = 4000
+    discovery: Seconds | None = 900
+    winner: Seconds | None = 7200
 
 
 class ResourcesSection(Section):

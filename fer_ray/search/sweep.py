@@ -13,7 +13,7 @@ from fer_ray.files import write_atomically
 from fer_ray.objective import Objective
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected, slots
-from fer_ray.search.folder import Outcome, SweepFolder
+from fer_ray.search.folder import Outcome, SweepFolder, stage_hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.result import SweepResult, load_result
@@ -21,6 +21,7 @@ from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import open_storage
+from fer_ray.search.time_limit import StageLimit
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.search.tuning import search_with_tune
 from fer_ray.search.warm_start import earlier_trials
@@ -153,9 +154,18 @@ def _discover(
     """What the space holds; found once per sweep and kept."""
     found = folder.read_discovery()
     if found is None:
+        space_file = _space_file(folder, spec)
+        limit = StageLimit(
+            key="limits.discovery",
+            what="building and fitting one configuration",
+            seconds=spec.limits.discovery,
+            report=stage_hang_report(folder.path.absolute(), "discovery"),
+            space_file=space_file.path,
+        )
         found = run_in_worker(
             discover_space,
-            _space_file(folder, spec),
+            limit,
+            space_file,
             reference,
             spec.goal,
             spec.resources.cpu,
@@ -177,15 +187,17 @@ def _require_resumable(spec: SweepSpec, found: dict[str, Any]) -> None:
 
 
 def discover_space(
-    space_file: SpaceFile, data: TrialData, objective: Objective, cpu: float
+    limit: StageLimit, space_file: SpaceFile, data: TrialData, objective: Objective, cpu: float
 ) -> dict[str, Any]:
-    """Runs in a worker: `discover` with its result as JSON."""
+    """Runs in a worker: `discover` with its result as JSON, each configuration within the limit."""
     from fer_ray.training.threads import limit_threads
 
     limit_threads(max(1, int(cpu)))
-    from fer_ray.training.discovery import discover
+    with limit.watch() as begin:
+        from fer_ray.training.discovery import discover
 
-    return asdict(discover(space_file, data, objective=objective))
+        found = discover(space_file, data, objective=objective, progress=lambda *_: begin())
+    return asdict(found)
 
 
 def _space_file(folder: SweepFolder, spec: SweepSpec) -> SpaceFile:

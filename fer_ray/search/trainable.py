@@ -4,14 +4,11 @@ Tune's step is one epoch. Training runs in a thread of its own, so that one `fit
 waits after each epoch until Tune asks for the next one or ends the trial.
 """
 
-import faulthandler
 import gc
 import os
 import queue
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from ray import tune
 from fer_ray.errors import FailedTrialError, InfeasibleModelError, StorageError
 from fer_ray.objective import Objective
 from fer_ray.search.folder import checkpoint_folder, hang_report
+from fer_ray.search.time_limit import time_limit
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.memory import free_model_memory
 from fer_ray.training.space_file import SpaceFile
@@ -161,29 +159,6 @@ class TrialWorker(tune.Trainable):
         if self.former is not None:
             self.former.stop()
         self.former = None
-
-
-@contextmanager
-def time_limit(seconds: float | None, report: Path) -> Iterator[None]:
-    """Ends the process if its body takes too long, with all threads' stacks in a report.
-
-    Python's watchdog is no Python thread: it fires too while an extension never gives the interpreter back.
-
-    Args:
-        seconds: The limit; None for none.
-        report: Where the stacks go; its folder is made.
-    """
-    if seconds is None:
-        yield
-        return
-    report.parent.mkdir(exist_ok=True)
-    with report.open("w") as file:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    report.unlink()
 
 
 def own_memory_mb() -> float:

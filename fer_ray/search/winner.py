@@ -12,11 +12,12 @@ from fer_ray.data import Dataset
 from fer_ray.errors import SweepError
 from fer_ray.progress import Progress
 from fer_ray.registry import Registry
-from fer_ray.search.folder import SweepFolder
+from fer_ray.search.folder import SweepFolder, stage_hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import values_of
+from fer_ray.search.time_limit import StageLimit
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.training.trial import Split, TrialData
 
@@ -74,8 +75,16 @@ def register_winner(
     )
     import ray
 
+    limit = StageLimit(
+        key="limits.winner",
+        what="evaluating and exporting the winner",
+        seconds=spec.limits.winner,
+        report=stage_hang_report(setup.sweep, "winner"),
+        space_file=setup.space_file.path,
+    )
     made = run_in_worker(
-        make_model_folder,
+        make_watched_folder,
+        limit,
         setup,
         winner,
         data.classes,
@@ -113,10 +122,16 @@ def _provenance(spec: SweepSpec, winner: Winner, memory: SweepMemory, data: Data
     }
 
 
+def make_watched_folder(limit: StageLimit, *arguments: Any) -> dict[str, Any]:
+    """Runs in a worker: `make_model_folder` within its time."""
+    with limit.watch():
+        return make_model_folder(*arguments)
+
+
 def make_model_folder(
     setup: WorkerSetup, winner: Winner, classes: tuple[str, ...], data: TrialData, test: Split, folder: Path
 ) -> dict[str, Any]:
-    """Runs in a worker: fills a model folder and returns what its manifest says of it.
+    """Fills a model folder and returns what its manifest says of it.
 
     The model is rebuilt in float32 whatever it was trained in, and what is evaluated is the engine that serves.
     """

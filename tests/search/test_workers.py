@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from fer_ray.errors import StorageError, SweepError
@@ -197,3 +198,36 @@ def test_the_median_rule_stops_trials_in_a_sweep(sweep, ray_cluster):
     trials = result.trials.to_pandas()
     assert set(trials.state) == {"COMPLETE", "PRUNED"}
     assert trials[trials.state == "PRUNED"].reason.str.match(r"below the median at epoch \d").all()
+
+
+@pytest.mark.parametrize(
+    ("where", "line"), [("build", "model = keras.Sequential(["), ("fit", "trouble = self.trouble if")]
+)
+def test_a_space_that_hangs_while_it_is_discovered_ends_the_sweep(sweep, ray_cluster, tmp_path, where, line):
+    spec = sweep(limits={"discovery": 40})
+    hanging = f"open({str(tmp_path / 'hung')!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(600)\n        "
+    text = spec.space.file.read_text().replace(line, hanging + line)
+    spec.space.file.write_text(text)
+    with pytest.raises(SweepError) as raised:
+        run(spec)
+    assert raised.value.where == "limits.discovery"
+    number = text[: text.index("time.sleep(600)")].count("\n") + 1
+    assert raised.value.received.startswith(f"line {number} of the space file, in {where}")
+    (hung,) = (tmp_path / "hung").read_text().split()
+    assert not psutil.pid_exists(int(hung)) and not spec.path.exists()
+
+
+def test_a_winner_that_hangs_is_registered_once_it_does_not(sweep, ray_cluster, tmp_path):
+    model = {"register_winner": True, "registry": str(tmp_path / "registry")}
+    spec = sweep(limits={"winner": 30}, model=model, max_trials=1)
+    trained = tmp_path / "trained"
+    begin = "def build(self, hp):"
+    hanging = f"{begin}\n        time.sleep(600 * os.path.exists({str(trained)!r}))"
+    spec.space.file.write_text(spec.space.file.read_text().replace(begin, hanging))
+    with pytest.raises(
+        SweepError, match="evaluating and exporting the winner must end within 30 s"
+    ) as raised:
+        run(spec, watch=lambda status: trained.touch() if status.finished else None)
+    assert "of the space file, in build" in raised.value.received
+    trained.unlink()
+    assert resume(spec.path).outcome.model.startswith("sweep:")
