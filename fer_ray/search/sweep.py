@@ -1,35 +1,25 @@
 """Runs a sweep from its file to its registered winner."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from optuna.storages import BaseStorage
 
 from fer_ray.data import Dataset, open_dataset
 from fer_ray.errors import FerRayError, SweepError
 from fer_ray.files import write_atomically
-from fer_ray.objective import Objective
 from fer_ray.progress import Progress, no_progress
-from fer_ray.search.cluster import connected, slots
-from fer_ray.search.folder import Outcome, SweepFolder, stage_hang_report
+from fer_ray.search.cluster import connected
+from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.memory import SweepMemory
-from fer_ray.search.remote import run_in_worker
+from fer_ray.search.preparation import prepare
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import open_storage
-from fer_ray.search.time_limit import StageLimit
-from fer_ray.search.trainable import WorkerSetup
 from fer_ray.search.tuning import search_with_tune
-from fer_ray.search.warm_start import earlier_trials
 from fer_ray.search.winner import register_winner
-from fer_ray.spaces import Space
-from fer_ray.spaces.samplers import modelled
-from fer_ray.training.space_file import SpaceFile
-from fer_ray.training.trial import TrialData
 
 
 def run(spec: SweepSpec, *, watch: Watch | None = None, progress: Progress = no_progress) -> SweepResult:
@@ -120,22 +110,13 @@ def _search(
     watch: Watch | None,
     progress: Progress,
 ) -> None:
-    import ray
-
-    capacity = slots(spec.resources)
-    train, validation = (data.load(split, progress) for split in ("train", "validation"))
-    reference = ray.put(TrialData(train=train, validation=validation, classes=len(data.classes)))
-    found = _discover(folder, spec, data, reference, progress)
-    _require_resumable(spec, found)
-    space = Space.from_config(found["space"])
-    memory = SweepMemory(spec, space, storage, earlier=earlier_trials(spec, space, data.fingerprint))
-    setup = _worker_setup(folder, spec, found, memory.rungs.epochs)
-    watcher = StatusWatcher(memory, min(spec.concurrency or capacity, capacity), watch or _nobody)
+    ready = prepare(folder, spec, data, storage, progress)
+    memory, watcher = ready.memory, StatusWatcher(ready.memory, ready.workers, watch or _nobody)
     before = folder.read_outcome()
     outcome = before or Outcome(ended="", seconds=0, training_seconds=0, workers=0, utilisation=0)
     folder.write_outcome(replace(outcome, ended="killed"))
     try:
-        search_with_tune(folder, spec, memory, watcher, setup, reference)
+        search_with_tune(folder, spec, memory, watcher, ready.setup, ready.reference)
     finally:
         outcome = _outcome(memory, watcher, before)
         folder.write_outcome(outcome)
@@ -144,88 +125,8 @@ def _search(
     if memory.ended is None or winner is None or not spec.model.register_winner:
         return
     if outcome.model is None or outcome.winner != winner.number:
-        model = register_winner(folder, spec, setup, memory, winner, data, reference, progress)
+        model = register_winner(folder, spec, ready.setup, memory, winner, data, ready.reference, progress)
         folder.write_outcome(replace(outcome, model=model, winner=winner.number))
-
-
-def _discover(
-    folder: SweepFolder, spec: SweepSpec, data: Dataset, reference: Any, progress: Progress
-) -> dict[str, Any]:
-    """What the space holds; found once per sweep and kept."""
-    found = folder.read_discovery()
-    if found is None:
-        space_file = _space_file(folder, spec)
-        limit = StageLimit(
-            key="limits.discovery",
-            what="building and fitting one configuration",
-            seconds=spec.limits.discovery,
-            report=stage_hang_report(folder.path.absolute(), "discovery"),
-            space_file=space_file.path,
-        )
-        found = run_in_worker(
-            discover_space,
-            limit,
-            space_file,
-            reference,
-            spec.goal,
-            spec.resources.cpu,
-            cpu=spec.resources.cpu,
-            stage="discovering the space",
-            progress=progress,
-        )
-        space = Space.from_config(found["space"])
-        found["searcher"] = {"kind": spec.searcher.kind, "treats": modelled(spec.searcher.kind, space)}
-        found["data"] = data.fingerprint
-        write_atomically(folder.discovery_file, json.dumps(found, indent=2))
-    return found
-
-
-def _require_resumable(spec: SweepSpec, found: dict[str, Any]) -> None:
-    if found["not_resumable"] is not None and spec.scheduler.variant == "promotion":
-        rule = "promotion needs a `fit` that goes on at `initial_epoch`"
-        raise SweepError("scheduler.variant", rule, found["not_resumable"], "Take the variant `stopping`")
-
-
-def discover_space(
-    limit: StageLimit, space_file: SpaceFile, data: TrialData, objective: Objective, cpu: float
-) -> dict[str, Any]:
-    """Runs in a worker: `discover` with its result as JSON, each configuration within the limit."""
-    from fer_ray.training.threads import limit_threads
-
-    limit_threads(max(1, int(cpu)))
-    with limit.watch() as begin:
-        from fer_ray.training.discovery import discover
-
-        found = discover(space_file, data, objective=objective, progress=lambda *_: begin())
-    return asdict(found)
-
-
-def _space_file(folder: SweepFolder, spec: SweepSpec) -> SpaceFile:
-    return SpaceFile(
-        path=folder.space_file.absolute(),
-        object=spec.space.object,
-        arguments=spec.space.arguments,
-        beside=spec.space.file.parent.absolute(),
-    )
-
-
-def _worker_setup(
-    folder: SweepFolder, spec: SweepSpec, found: dict[str, Any], rung_epochs: frozenset[int]
-) -> WorkerSetup:
-    return WorkerSetup(
-        space_file=_space_file(folder, spec),
-        space=found["space"],
-        objective=spec.goal,
-        max_epochs=spec.scheduler.max_epochs,
-        precision=spec.precision,
-        resumable=found["not_resumable"] is None,
-        rung_epochs=rung_epochs,
-        threads=max(1, int(spec.resources.cpu)),
-        seed=spec.seed,
-        sweep=folder.path.absolute(),
-        epoch_limit=spec.limits.epoch,
-        worker_mb=spec.limits.worker_mb,
-    )
 
 
 def _outcome(memory: SweepMemory, watcher: StatusWatcher, before: Outcome | None) -> Outcome:
