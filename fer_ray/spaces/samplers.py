@@ -34,8 +34,8 @@ FIXED = "fixed"
 def make_sampler(name: str, space: Space, seed: int | None, **options: Any) -> BaseSampler:
     """Makes a sampler for a study over a space.
 
-    - ``tpe``: TPE, jointly over the hyperparameters that are active together (``multivariate``, ``group``), kept
-      away from running trials (``constant_liar``). Random for the first ``n_startup_trials`` (10).
+    - ``tpe``: TPE, each hyperparameter by itself, kept away from running trials (``constant_liar``). Random for
+      the first ``n_startup_trials`` (10). ``multivariate: true`` models jointly those that are active together.
     - ``cmaes``: CMA-ES over the numeric hyperparameters that are always active. It learns from pruned trials at
       their last reported value too (``consider_pruned_trials``), or under ASHA it would learn from few.
     - ``qmc``: a scrambled Sobol' sequence over the numeric hyperparameters that are always active: as blind as
@@ -79,8 +79,8 @@ def modelled(name: str, space: Space) -> dict[str, str]:
 
     Read in Optuna 5.0 and held by tests on real studies:
 
-    - TPE with ``group`` splits the parameters into sets that occur together and fits each set jointly to the
-      trials that have it, finished or pruned, so conditional ones are modelled too, categorical ones as well.
+    - TPE fits each parameter to the trials that have it, finished or pruned, so conditional ones are modelled
+      too, categorical ones as well. With ``multivariate`` it fits each set that occurs together.
     - CMA-ES and QMC model parameters that are always active, with more than one value and not categorical; the
       Gaussian process takes categorical ones too. All others are drawn at random and independently.
 
@@ -161,7 +161,8 @@ def _make(name: str, space: Space, options: dict[str, Any]) -> BaseSampler:
     }
     match name:
         case "tpe":
-            return TPESampler(**{"multivariate": True, "group": True, "constant_liar": True, **options})
+            joint = options.get("multivariate", False)
+            return TPESampler(**{"multivariate": joint, "group": joint, "constant_liar": True, **options})
         case "cmaes":
             return _AlwaysActiveCmaEsSampler(frozenset(always), **{"consider_pruned_trials": True, **options})
         case "qmc":

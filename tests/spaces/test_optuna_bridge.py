@@ -185,7 +185,7 @@ def test_an_enqueued_configuration_comes_out_of_suggest():
 
 
 def test_a_known_result_can_be_added_and_informs_the_sampler():
-    study = new_study(make_sampler("tpe", NETWORK, 0, n_startup_trials=1))
+    study = new_study(make_sampler("tpe", NETWORK, 0, n_startup_trials=1, multivariate=True))
     values = {"model": "mlp", "units": 16, "rate": 0.01, "seed": 3, "only": "one"}
     params, distributions = params_of(NETWORK, values)
     study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=1.0))
