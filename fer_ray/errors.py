@@ -8,6 +8,7 @@
     ├── SweepError                            a sweep's folder, storage or cluster
     ├── FailedTrialError                      this trial failed; the sweep goes on
     │   └── InfeasibleModelError              no model can be built from these hyperparameters
+    │       └── ConstraintError               it can, but breaks a constraint of the sweep
     ├── StorageError                          no room or no way to keep results; the sweep ends, to be resumed
     ├── RegistryError                         a model folder or a registry
     │   └── ModelNotFoundError (LookupError)
@@ -69,6 +70,22 @@ class FailedTrialError(FerRayError):
 
 class InfeasibleModelError(FailedTrialError):
     """No model can be built from these hyperparameters."""
+
+
+class ConstraintError(InfeasibleModelError):
+    """A model breaks a constraint of the sweep.
+
+    Args:
+        where: The measure, such as ``parameters``.
+        rule, received, remedy: As in `FerRayError`.
+        value: What was measured.
+    """
+
+    def __init__(
+        self, where: str, rule: str, received: str = "", remedy: str = "", value: float | None = None
+    ) -> None:
+        super().__init__(where, rule, received, remedy)
+        self.args, self.value = (*self.args, value), value
 
 
 class StorageError(FerRayError):

@@ -34,7 +34,7 @@ def simulate(
     from fer_ray.search.simulate import Costs
 
     spec = _spec(sweep, override or [])
-    table = read_curves(curves, spec.objective.metric, neighbours)
+    table = read_curves(curves, spec.goal.metric, neighbours)
     costs = Costs(
         startup=startup, trial=trial, checkpoint=checkpoint, straggling=straggling, preemptions=preemptions
     )

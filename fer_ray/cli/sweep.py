@@ -131,7 +131,7 @@ def results(
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Show the leaderboard of a sweep, finished or not."""
+    """Show the leaderboard of a sweep, finished or not; of several objectives the Pareto front too."""
     from fer_ray.cli.console import stderr
     from fer_ray.results.tables import write_tables
     from fer_ray.search import load_result
@@ -172,13 +172,17 @@ def _check_any_result(result: "SweepResult") -> None:
 
 def _show(result: "SweepResult", as_json: bool, top: int = 10) -> None:
     from fer_ray.cli.console import print_json, stdout
-    from fer_ray.cli.leaderboard import print_leaderboard
+    from fer_ray.cli.leaderboard import print_front, print_leaderboard
 
+    several = len(result.objectives) > 1
     if as_json:
         outcome = vars(result.outcome) if result.outcome else None
-        print_json({"name": result.spec.name, "outcome": outcome, "leaderboard": result.leaderboard(top)})
+        shown = {"name": result.spec.name, "outcome": outcome, "leaderboard": result.leaderboard(top)}
+        print_json({**shown, "front": result.front} if several else shown)
         return
     print_leaderboard(result, top)
+    if several:
+        print_front(result)
     failed = [row for row in result.trials.to_pylist() if row["state"] == "FAIL"]
     for row in failed:
         stdout.print(f"trial {row['trial']} failed: {row['reason']}", highlight=False, markup=False)

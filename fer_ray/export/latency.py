@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fer_ray.export.onnx_model import OnnxModel, Pixels
 
@@ -13,7 +13,9 @@ _WARM_UP, _ROUNDS = 3, 30
 Latency = dict[int, float]
 
 
-def measure_latency(engines: Mapping[str, OnnxModel], images: Pixels) -> dict[str, Latency]:
+def measure_latency(
+    engines: Mapping[str, OnnxModel], images: Pixels, batches: Sequence[int] = BATCHES
+) -> dict[str, Latency]:
     """Median milliseconds of a call per engine and batch size.
 
     Engines take turns, so that a load on the machine from elsewhere hits all of them.
@@ -21,9 +23,10 @@ def measure_latency(engines: Mapping[str, OnnxModel], images: Pixels) -> dict[st
     Args:
         engines: Name to model.
         images: uint8, shape (N, H, W, C), N at least 1; repeated up to the largest batch.
+        batches: Images per call.
     """
     found: dict[str, Latency] = {name: {} for name in engines}
-    for size in BATCHES:
+    for size in batches:
         batch = images.take(range(size), axis=0, mode="wrap")
         seconds: dict[str, list[float]] = {name: [] for name in engines}
         for _ in range(_WARM_UP + _ROUNDS):

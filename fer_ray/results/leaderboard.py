@@ -9,7 +9,7 @@ import pyarrow as pa
 from fer_ray.errors import ConfigError
 from fer_ray.objective import Objective
 
-_COLUMNS = ("trial", "state", "value", "best_epoch", "epochs", "seconds", "parameters")
+_COLUMNS = ("trial", "state", "value", "best_epoch", "epochs", "seconds", "parameters", "latency_ms")
 
 
 def leaderboard(trials: pa.Table, objective: Objective, n: int = 10) -> list[dict[str, Any]]:
@@ -24,8 +24,8 @@ def leaderboard(trials: pa.Table, objective: Objective, n: int = 10) -> list[dic
         n: At most so many rows, at least 1.
 
     Returns:
-        Rows with rank (from 1), trial, state, value, best_epoch, epochs, seconds, parameters and hyperparameters
-        (a dict).
+        Rows with rank (from 1), trial, state, value, best_epoch, epochs, seconds, parameters, latency_ms and
+        hyperparameters (a dict).
 
     Raises:
         ConfigError: If `n` is below 1 or the table's values are of another metric.

@@ -22,6 +22,8 @@ from fer_ray.files import write_atomically
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 #: The prefix of the columns with one hyperparameter each.
 HYPERPARAMETER_PREFIX = "hp."
+#: The prefix of the columns with one objective each, where a sweep has several.
+VALUE_PREFIX = "value."
 #: The metrics that every epoch table has a column for.
 METRICS = ("loss", "accuracy", "macro_f1", "balanced_accuracy")
 
@@ -48,13 +50,14 @@ TRIAL_SCHEMA = pa.schema(
     [
         _field("trial", pa.int64(), "number of the trial, Optuna's", nullable=False),
         _field("state", pa.string(), f"one of {', '.join(STATES)}; PRUNED is stopped early", nullable=False),
-        _field("value", pa.float64(), "the objective at the best epoch"),
+        _field("value", pa.float64(), "the objective, the primary one, at the best epoch"),
         _field("best_epoch", pa.int64(), "the epoch of the value, from 1"),
         _field("epochs", pa.int64(), "epochs trained"),
         _field("objective", pa.string(), "the metric that value is of"),
         _field("reason", pa.string(), "why it failed or was stopped"),
         _field("seconds", pa.float64(), "seconds of training over all epochs"),
         _field("parameters", pa.int64(), "trainable and other weights of the model"),
+        _field("latency_ms", pa.float64(), "milliseconds of one image where it was trained, if measured"),
         _field("started", _TIME, "start of its first epoch, UTC"),
         _field("ended", _TIME, "end of its last epoch, UTC"),
         _field("hyperparameters", pa.string(), "the active hyperparameters as JSON"),
@@ -85,12 +88,13 @@ def epochs_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 def trials_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The trial table: `TRIAL_SCHEMA`, then one typed column ``hp.<name>`` per hyperparameter.
+    """The trial table: `TRIAL_SCHEMA`, then columns ``value.<metric>`` of objectives and ``hp.<name>``.
 
     Args:
-        rows: Keys of `TRIAL_SCHEMA`, with ``hyperparameters`` as a mapping of the active ones. A column is int64,
-            float64 (also where integers and floats mix), bool or string; where other types mix under one name,
-            it has the JSON text of each value.
+        rows: Keys of `TRIAL_SCHEMA`, with ``hyperparameters`` as a mapping of the active ones. Where a sweep has
+            several objectives also ``values``, a mapping of each one's value at the best epoch, float64. The column
+            of a hyperparameter is int64, float64 (also where integers and floats mix), bool or string; where other
+            types mix under one name, it has the JSON text of each value.
 
     Returns:
         A table in the order of trials; hyperparameters in the order of first appearance.
@@ -104,9 +108,12 @@ def trials_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
             raise DataError("trial table", "each trial must have one row", f"trial {row['trial']} twice")
     for row in ordered:
         _check_trial(row)
-    chosen = [dict(row.get("hyperparameters") or {}) for row in ordered]
+    chosen, reached = ([dict(row.get(key) or {}) for row in ordered] for key in ("hyperparameters", "values"))
     texts = [{**row, "hyperparameters": _json(values)} for row, values in zip(ordered, chosen, strict=True)]
     table = _table(texts, TRIAL_SCHEMA, "trial table")
+    for name in dict.fromkeys(name for values in reached for name in values):
+        column = pa.array([values.get(name) for values in reached], pa.float64())
+        table = table.append_column(f"{VALUE_PREFIX}{name}", column)
     for name in dict.fromkeys(name for values in chosen for name in values):
         column = _hyperparameter_column([values.get(name) for values in chosen])
         table = table.append_column(f"{HYPERPARAMETER_PREFIX}{name}", column)
@@ -145,9 +152,11 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         table = pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException) as error:
         raise DataError(str(path), "must be a Parquet file of a sweep", str(error)) from error
-    odd = [field.name for field in schema if table.schema.get_field_index(field.name) < 0]
-    if odd:
+    missing = [field for field in schema if table.schema.get_field_index(field.name) < 0]
+    if odd := [field.name for field in missing if not field.nullable]:
         raise DataError(str(path), "lacks columns of its table", repr(odd))
+    for field in missing:  # Written before there was such a column.
+        table = table.append_column(field, pa.nulls(len(table), field.type))
     return table
 
 
@@ -162,7 +171,7 @@ def _check_trial(row: Mapping[str, Any]) -> None:
     where = f"trial {row['trial']}"
     if row.get("state") not in STATES:
         raise DataError(where, f"state must be one of {list(STATES)}", repr(row.get("state")))
-    if unknown := sorted(set(row) - set(TRIAL_SCHEMA.names)):
+    if unknown := sorted(set(row) - {*TRIAL_SCHEMA.names, "values"}):
         raise DataError(where, f"columns must be of {TRIAL_SCHEMA.names}", repr(unknown))
 
 

@@ -7,6 +7,7 @@ one stood.
 from datetime import UTC, datetime
 from typing import Any
 
+from fer_ray.objective import MODEL_MEASURES, values_in
 from fer_ray.results.journal import EpochJournal
 from fer_ray.search.budget import Budget, Clock
 from fer_ray.search.rungs import Decision, Rungs
@@ -24,7 +25,7 @@ class History:
     """
 
     def __init__(self, spec: SweepSpec, journal: EpochJournal, clock: Clock) -> None:
-        self.objective, self.journal = spec.goal, journal
+        self.objectives, self.journal = spec.goals, journal
         self.rungs = make_rungs(spec)
         self.budget = Budget(spec, clock)
         self.progressed: dict[int, Progressed] = {}
@@ -69,10 +70,12 @@ class History:
         return bool(result["epoch"] <= self.of(result["trial"]).epoch)
 
     def _decide(self, result: dict[str, Any], decided: Decision | None = None) -> Decision:
-        number, epoch, value = result["trial"], result["epoch"], result.get(self.objective.metric)
+        number, epoch, value = result["trial"], result["epoch"], self._value(result)
         seen = self.progressed.setdefault(number, Progressed())
-        if value is not None and self.objective.better(value, seen.best):
+        if value is not None and self.objectives[0].better(value, seen.best):
             seen.best, seen.best_epoch = value, epoch
+            seen.values = {objective.metric: result[objective.metric] for objective in self.objectives}
+        seen.measures |= {name: result[name] for name in MODEL_MEASURES if name in result}
         seen.epoch = max(epoch, seen.epoch)
         seen.decision = self.rungs.record(number, epoch, value, decided)
         return seen.decision
@@ -83,7 +86,12 @@ class History:
 
     def _count(self, result: dict[str, Any]) -> None:
         self.progressed[result["trial"]].seconds += result["seconds"]
-        self.budget.record(result.get(self.objective.metric))
+        self.budget.record(self._value(result))
+
+    def _value(self, result: dict[str, Any]) -> float | None:
+        """The primary objective's; None unless every objective has a finite one."""
+        values = values_in(result, self.objectives)
+        return None if values is None else values[self.objectives[0].metric]
 
 
 def make_rungs(spec: SweepSpec) -> Rungs:

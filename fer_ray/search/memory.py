@@ -8,8 +8,9 @@ waits to go on because its worker was lost or an earlier process ended: `propose
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -33,12 +34,14 @@ from fer_ray.search.study import (
     tell_complete,
     tell_failed,
     tell_pruned,
+    tell_rungs,
     values_of,
+    violations_of,
 )
 from fer_ray.search.warm_start import add_earlier
 from fer_ray.spaces import Space
 
-#: Configurations that cannot be built, per trial that was asked for, before a sweep gives up on its space.
+#: Infeasible configurations, per trial that was asked for, before a sweep gives up on its space.
 INFEASIBLE_PER_TRIAL = 10
 #: Trials that lost their workers before any trial has trained an epoch: the fault is then not the trials'.
 _LOST_AT_FIRST = 3
@@ -124,7 +127,7 @@ class SweepMemory:
         decision = self.history.record(result)
         rung = self.rungs.rung_of(number)
         if not again and rung is not None and rung.arrivals[number] == epoch:
-            self._open[number].report(rung.values[number], rung.epoch)
+            tell_rungs(self._open[number], self.rungs.values_of(number), {rung.epoch})
         return decision
 
     def goes_on(self, number: int, decision: Decision) -> bool:
@@ -133,20 +136,28 @@ class SweepMemory:
         too_long = limit is not None and self.progressed[number].seconds >= limit
         return decision is Decision.CONTINUE and not too_long and self.budget.spent is None
 
-    def close(self, number: int, failed: str | None = None, kind: FailureKind = FailureKind.TRAINING) -> None:
+    def close(
+        self,
+        number: int,
+        failed: str | None = None,
+        kind: FailureKind = FailureKind.TRAINING,
+        measures: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Takes back a trial that runs no more: paused at its rung, or closed in the study.
 
         Args:
             number: The trial's.
             failed: Why it has no result; None if it ended by itself, was stopped or paused.
             kind: Of the failure.
+            measures: Of its model, where that broke a constraint.
         """
         self._running.discard(number)
         seen = self.history.of(number)
         if failed is not None:
-            self._fail(number, kind, failed)
+            self._fail(number, kind, failed, measures)
         elif seen.best is None and seen.epoch:
-            self._fail(number, FailureKind.DIVERGED, f"{self.objective.metric} was not finite")
+            metrics = " or ".join(goal.metric for goal in self.spec.goals)
+            self._fail(number, FailureKind.DIVERGED, f"{metrics} was not finite")
         elif seen.best is None:
             self._fail(number, FailureKind.TRAINING, "fit reported no epoch")
         elif seen.decision is not Decision.PAUSE:
@@ -244,7 +255,7 @@ class SweepMemory:
             return f"{lost} trials whose workers failed or died before any epoch; Ray's logs say why"
         infeasible = self._failures[FailureKind.INFEASIBLE]
         if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
-            return f"{infeasible} configurations could not be built"
+            return f"{infeasible} infeasible configurations"
         return None
 
     def _lost(self) -> int:
@@ -294,8 +305,17 @@ class SweepMemory:
             return f"limit of {limit:g} s a trial"
         return self.ended or self.budget.spent
 
-    def _fail(self, number: int, kind: FailureKind, reason: str) -> None:
-        tell_failed(self._open.pop(number), self.history.of(number), kind, reason)
+    def _fail(
+        self,
+        number: int,
+        kind: FailureKind,
+        reason: str,
+        measures: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        seen = self.history.of(number)
+        seen.measures |= measures
+        violations = violations_of(seen.measures, self.spec.constraints.limits)
+        tell_failed(self._open.pop(number), seen, kind, reason, violations)
         self._failures[kind] += 1
         self.rungs.pass_over(number)
         self._checkpoints.delete(number)
@@ -331,7 +351,9 @@ class SweepMemory:
 
     def _take_up(self, trial: FrozenTrial) -> None:
         """Takes up a trial that an earlier process left RUNNING."""
-        self._report_rungs(self._open[trial.number], trial)
+        # A kill may have come between the journal and the study.
+        rungs = self.rungs.values_of(trial.number)
+        tell_rungs(self._open[trial.number], rungs, rungs.keys() - trial.intermediate_values.keys())
         if not is_proposal(trial):
             self._fail(trial.number, FailureKind.WORKER, "its proposal was cut short")
             if (known := trial.system_attrs.get("fixed_params")) is not None:
@@ -340,9 +362,3 @@ class SweepMemory:
             self._waiting.append(self._proposals[trial.number])
         else:
             self.close(trial.number)
-
-    def _report_rungs(self, trial: optuna.Trial, frozen: FrozenTrial) -> None:
-        """Tells the study the rungs that only the journal knows, since a kill came between the two."""
-        for rung in self.rungs.brackets[self.rungs.bracket_of(frozen.number)]:
-            if frozen.number in rung.values and rung.epoch not in frozen.intermediate_values:
-                trial.report(rung.values[frozen.number], rung.epoch)

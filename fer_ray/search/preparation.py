@@ -100,7 +100,7 @@ def _discover(
             limit,
             space_file,
             reference,
-            spec.goal,
+            spec.goals,
             spec.resources.cpu,
             cpu=spec.resources.cpu,
             stage="discovering the space",
@@ -120,7 +120,7 @@ def _require_resumable(spec: SweepSpec, found: dict[str, Any]) -> None:
 
 
 def discover_space(
-    limit: StageLimit, space_file: SpaceFile, data: TrialData, objective: Objective, cpu: float
+    limit: StageLimit, space_file: SpaceFile, data: TrialData, objectives: tuple[Objective, ...], cpu: float
 ) -> dict[str, Any]:
     """Runs in a worker: `discover` with its result as JSON, each configuration within the limit."""
     from fer_ray.training.threads import limit_threads
@@ -129,7 +129,9 @@ def discover_space(
     with limit.watch() as begin:
         from fer_ray.training.discovery import discover
 
-        found = discover(space_file, data, objective=objective, progress=lambda *_: begin())
+        found = discover(
+            space_file, data, objective=objectives[0], further=objectives[1:], progress=lambda *_: begin()
+        )
     return asdict(found)
 
 
@@ -149,6 +151,9 @@ def _worker_setup(
         space_file=_space_file(folder, spec),
         space=found["space"],
         objective=spec.goal,
+        further=spec.goals[1:],
+        constraints=spec.constraints.limits,
+        measures_latency=spec.measures_latency,
         max_epochs=spec.scheduler.max_epochs,
         precision=spec.precision,
         resumable=found["not_resumable"] is None,

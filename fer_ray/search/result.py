@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fer_ray.errors import FerRayError
 from fer_ray.objective import Objective
+from fer_ray.results.front import pareto_front
 from fer_ray.results.leaderboard import leaderboard
 from fer_ray.results.tables import read_tables
 from fer_ray.search.folder import Outcome, SweepFolder
@@ -36,12 +37,22 @@ class SweepResult:
 
     @property
     def objective(self) -> Objective:
-        """What was optimised."""
+        """What was optimised; of several objectives the primary."""
         return self.spec.goal
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that was optimised, the primary first."""
+        return self.spec.goals
 
     def leaderboard(self, n: int = 10) -> list[dict[str, Any]]:
         """The best trials, best first."""
         return leaderboard(self.trials, self.objective, n)
+
+    @property
+    def front(self) -> list[dict[str, Any]]:
+        """The Pareto front over all objectives, see `fer_ray.results.pareto_front`; empty if there is one only."""
+        return pareto_front(self.trials, self.objectives) if len(self.objectives) > 1 else []
 
     @property
     def best(self) -> dict[str, Any] | None:

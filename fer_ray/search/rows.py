@@ -8,11 +8,12 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from fer_ray.objective import MODEL_MEASURES
 from fer_ray.results.journal import EpochJournal
 from fer_ray.results.tables import epochs_table, trials_table, write_tables
 from fer_ray.search.folder import journal_path
 from fer_ray.search.spec import SweepSpec
-from fer_ray.search.study import FailureKind, values_of
+from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE, FailureKind, values_of
 from fer_ray.search.warm_start import WARM_START_ATTRIBUTE
 
 
@@ -32,7 +33,8 @@ def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> No
     epochs = epoch_rows(sweep)
     trials = trials_table(trial_rows(spec, storage, epochs))
     plain = [
-        {key: value for key, value in row.items() if key not in ("parameters", "decision")} for row in epochs
+        {key: value for key, value in row.items() if key not in (*MODEL_MEASURES, "decision")}
+        for row in epochs
     ]
     write_tables(sweep, trials, epochs_table(plain))
 
@@ -47,7 +49,7 @@ def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any
     for row in epochs:
         by_trial.setdefault(row["trial"], []).append(row)
     return [
-        _trial_row(trial, by_trial.get(trial.number, []), spec.objective.metric)
+        _trial_row(trial, by_trial.get(trial.number, []), spec.goal.metric)
         for trial in study.get_trials(deepcopy=False)
         if trial.state is not TrialState.WAITING
         and trial.user_attrs.get("failure") != FailureKind.DUPLICATE
@@ -65,11 +67,18 @@ def _trial_row(trial: FrozenTrial, epochs: list[dict[str, Any]], metric: str) ->
         "objective": metric,
         "reason": trial.user_attrs.get("reason"),
         "seconds": sum(row["seconds"] for row in epochs),
-        "parameters": next((row["parameters"] for row in epochs if "parameters" in row), None),
+        **{measure: _measure(trial, epochs, measure) for measure in MODEL_MEASURES},
+        "values": trial.user_attrs.get(VALUES_AT_BEST_ATTRIBUTE, {}),
         "started": _utc(trial.datetime_start),
         "ended": _utc(trial.datetime_complete),
         "hyperparameters": values_of(trial),
     }
+
+
+def _measure(trial: FrozenTrial, epochs: list[dict[str, Any]], measure: str) -> float | None:
+    """In the epochs of a trial that still runs, in the study once it has ended, trained or not."""
+    found = next((row[measure] for row in epochs if measure in row), None)
+    return found if found is not None else trial.user_attrs.get(measure)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

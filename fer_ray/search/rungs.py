@@ -190,6 +190,11 @@ class Rungs:
         rungs = self.brackets[self.bracket_of(trial)]
         return next((rung for rung in reversed(rungs) if trial in rung.values), None)
 
+    def values_of(self, trial: int) -> dict[int, float]:
+        """Epoch of each rung that a trial has entered -> its value there."""
+        rungs = self.brackets[self.bracket_of(trial)]
+        return {rung.epoch: rung.values[trial] for rung in rungs if trial in rung.values}
+
     def _judge(self, trial: int, epoch: int, value: float, decided: Decision | None) -> Decision:
         rungs = self.brackets[self.bracket_of(trial)]
         rung = next((rung for rung in reversed(rungs) if rung.epoch <= epoch), None)

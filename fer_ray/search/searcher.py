@@ -43,9 +43,15 @@ class StudySearcher(Searcher):
         if error:  # The scheduler has told the memory, with the reason.
             return
         ended = result or {}
+        # Tune flattens results.
+        measures = {
+            key.removeprefix("measures/"): value
+            for key, value in ended.items()
+            if key.startswith("measures/")
+        }
         kind = FailureKind.INFEASIBLE if ended.get("infeasible") else FailureKind.TRAINING
         with self.memory.guarded():
-            self.memory.close(number, ended.get("failed"), kind)
+            self.memory.close(number, ended.get("failed"), kind, measures)
 
     def save(self, checkpoint_path: str) -> None:
         """What Tune keeps of it: nothing, since the study and the journal hold all."""

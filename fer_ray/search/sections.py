@@ -8,13 +8,15 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from fer_ray.objective import Mode
+from fer_ray.objective import LATENCY, MODEL_MEASURES, PARAMETERS, Mode
 from fer_ray.search.rungs import rung_epochs
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -63,8 +65,9 @@ class ObjectiveSection(Section):
     """What is optimised.
 
     Args:
-        metric: A column of the epoch table.
-        mode: If absent, ``min`` for losses and errors and ``max`` for all else.
+        metric: A metric that the epochs report. Where there are several objectives, those after the first may also
+            be ``parameters`` or ``latency_ms``.
+        mode: If absent, ``min`` for losses, errors, parameters and latency, and ``max`` for all else.
     """
 
     metric: str = "val_accuracy"
@@ -76,7 +79,37 @@ class ObjectiveSection(Section):
         if not isinstance(content, dict) or "mode" in content:
             return content
         metric = str(content.get("metric", ""))
-        return {**content, "mode": "min" if metric.endswith(("loss", "error")) else "max"}
+        small = metric in MODEL_MEASURES or metric.endswith(("loss", "error"))
+        return {**content, "mode": "min" if small else "max"}
+
+
+#: The two ways to write objectives; a fault's place in the file does not name them.
+OBJECTIVE_TAGS = ("one objective", "several objectives")
+
+#: One mapping, or a list of them: the first decides who goes on and who wins.
+Objectives = Annotated[
+    Annotated[ObjectiveSection, Tag(OBJECTIVE_TAGS[0])]
+    | Annotated[Annotated[list[ObjectiveSection], Field(min_length=1)], Tag(OBJECTIVE_TAGS[1])],
+    Discriminator(lambda content: OBJECTIVE_TAGS[isinstance(content, list)]),
+]
+
+
+class ConstraintsSection(Section):
+    """What a model may cost. One that breaks a constraint is infeasible: not trained, and not among `max_trials`.
+
+    Args:
+        max_parameters: Most weights, the trainable and the others.
+        max_latency_ms: Longest time that one image may take, see `fer_ray.search.latency`.
+    """
+
+    max_parameters: Annotated[float, Field(gt=0)] | None = None
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The largest value that each constrained measure may have."""
+        named = {PARAMETERS: self.max_parameters, LATENCY: self.max_latency_ms}
+        return {measure: most for measure, most in named.items() if most is not None}
 
 
 class SearcherSection(Section):

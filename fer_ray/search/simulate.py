@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from fer_ray.errors import ConfigError
 from fer_ray.progress import Progress, no_progress
 from fer_ray.results.journal import EpochJournal
 from fer_ray.search.curves import Curve, RecordedCurves
@@ -85,7 +86,13 @@ def simulate(
         workers: At least 1.
         costs: Besides training.
         progress: Told of trials that have ended.
+
+    Raises:
+        ConfigError: If the sweep has several objectives or constraints, of which curves tell nothing.
     """
+    if len(spec.goals) > 1 or spec.constraints.limits:
+        remedy = "Set objective to the primary one and constraints to {} for it"
+        raise ConfigError("simulation", "must have one objective and no constraints", remedy=remedy)
     return _Cluster(spec, curves, workers, costs or Costs()).run(progress)
 
 
@@ -189,7 +196,7 @@ class _Cluster:
         self.repeated += before is not None and worker.epoch <= before.epoch
         self.training += seconds
         self._keep_best(value)
-        row = {"trial": number, "epoch": worker.epoch, "seconds": seconds, self.spec.objective.metric: value}
+        row = {"trial": number, "epoch": worker.epoch, "seconds": seconds, self.spec.goal.metric: value}
         decision = self.memory.record_epoch(row)
         at_rung = worker.epoch in self.memory.rungs.epochs
         if at_rung:

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from fer_ray.errors import ConfigError
-from fer_ray.objective import Objective
+from fer_ray.objective import LATENCY, MODEL_MEASURES, Objective
 from fer_ray.search.sections import (
+    OBJECTIVE_TAGS,
+    ConstraintsSection,
     LimitsSection,
     ModelSection,
     Name,
+    Objectives,
     ObjectiveSection,
     PlateauSection,
     ResourcesSection,
@@ -30,12 +33,14 @@ class SweepSpec(Section):
     Args:
         name: Its folder's name under `folder`.
         data: A data set made by `fer-ray data import` or `synth`.
-        space, objective, searcher, scheduler, plateau, limits, resources, model: See their sections.
-        max_trials: Trials to train; configurations that cannot be built do not count.
+        space, searcher, scheduler, constraints, plateau, limits, resources, model: See their sections.
+        objective: One, or a list of them. The first, the primary, is an epoch's metric: rungs, budgets and the
+            choice of the winner go by it.
+        max_trials: Trials to train; infeasible configurations do not count.
         time_budget: Seconds, or text such as 90m, of one run of the sweep. Once this or another budget is used up
             no trial starts, and running ones end after their epoch.
         epoch_budget: Epochs of all trials together.
-        target: A value of the objective; the sweep ends with the epoch that reaches it.
+        target: A value of the primary objective; the sweep ends with the epoch that reaches it.
         concurrency: Trials at a time; as many as the cluster holds if None.
         seed: Of proposals, weights and the order of images.
         precision: Keras dtype policy of the trials; the winner is always evaluated in float32.
@@ -49,7 +54,8 @@ class SweepSpec(Section):
     name: Name
     data: Path
     space: SpaceSection
-    objective: ObjectiveSection = ObjectiveSection()
+    objective: Objectives = ObjectiveSection()
+    constraints: ConstraintsSection = ConstraintsSection()
     searcher: SearcherSection = SearcherSection()
     scheduler: SchedulerSection = SchedulerSection()
     max_trials: Annotated[int, Field(ge=1)] = 16
@@ -114,7 +120,7 @@ class SweepSpec(Section):
         except ValidationError as error:
             faults = error.errors()
             first = faults[0]
-            place = ".".join(str(part) for part in first["loc"])
+            place = ".".join(str(part) for part in first["loc"] if part not in OBJECTIVE_TAGS)
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
             rule = "is no key of a sweep file" if first["type"] == "extra_forbidden" else _rule(first["msg"])
             received = "" if first["type"] == "missing" else repr(first["input"])[:200]
@@ -140,9 +146,33 @@ class SweepSpec(Section):
         return self.folder / self.name
 
     @property
+    def goals(self) -> tuple[Objective, ...]:
+        """The objectives as values, the primary first."""
+        sections = self.objective if isinstance(self.objective, list) else [self.objective]
+        return tuple(Objective(metric=section.metric, mode=section.mode) for section in sections)
+
+    @property
     def goal(self) -> Objective:
-        """The objective as a value."""
-        return Objective(metric=self.objective.metric, mode=self.objective.mode)
+        """The primary objective as a value."""
+        return self.goals[0]
+
+    @property
+    def measures_latency(self) -> bool:
+        """Whether an objective or a constraint asks for it."""
+        return LATENCY in self.constraints.limits or any(goal.metric == LATENCY for goal in self.goals)
+
+    @model_validator(mode="after")
+    def _objectives_are_possible(self) -> Self:
+        metrics = [goal.metric for goal in self.goals]
+        if metrics[0] in MODEL_MEASURES:
+            raise ValueError(
+                f"objective: {metrics[0]} needs a metric of the epochs before it, for rungs to go by"
+            )
+        if len(set(metrics)) < len(metrics):
+            raise ValueError(f"objective: each metric must be named once: {', '.join(metrics)}")
+        if len(metrics) > 1 and self.searcher.kind == "cmaes":
+            raise ValueError("searcher.kind: cmaes knows one objective only; take tpe")
+        return self
 
 
 def _rule(message: str) -> str:

@@ -20,10 +20,10 @@ class SweepStatus:
 
     Args:
         running, paused, finished, stopped, failed, infeasible: Trials that train now, wait at a rung, trained to
-            their end, were stopped early, failed, or could not be built.
+            their end, were stopped early, failed, or are infeasible.
         max_trials: How many the sweep will train.
         epochs: Trained so far, by all trials, in this process.
-        best_value, best_trial: The best objective so far and the trial's number; None before the first epoch.
+        best_value, best_trial: The best primary objective so far and the trial's number; None before any epoch.
         utilisation: Seconds inside training over seconds that workers were there, 0 to 1.
         elapsed: Seconds since the first trial was asked for.
         eta: Seconds to go, at the pace so far; None before the first trial has ended.

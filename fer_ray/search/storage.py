@@ -77,10 +77,11 @@ class PatientStorage(_Delegating):
 
 
 class SamplerStorage(_Delegating):
-    """Shows paused trials as PRUNED at their last rung.
+    """Shows paused trials as PRUNED at their last rung, and those that broke a constraint as PRUNED too.
 
-    In the storage they are RUNNING, since Optuna never opens a trial again; but TPE takes running trials for bad
-    ones, to keep away from them, and CMA-ES leaves them out.
+    In the storage paused ones are RUNNING, since Optuna never opens a trial again; but TPE takes running trials for
+    bad ones, to keep away from them, and CMA-ES leaves them out. The others have failed, and from failed trials no
+    sampler learns; from a pruned one with a violated constraint TPE learns where to keep away from.
 
     Args:
         storage: The study's.
@@ -94,10 +95,13 @@ class SamplerStorage(_Delegating):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """As the storage has them, but for the paused ones."""
+        """As the storage has them, but for those."""
         paused = self._paused()
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy)
-        shown = [self._pruned(trial) if trial.number in paused else trial for trial in found]
+        shown = [
+            self._pruned(trial) if trial.number in paused or _is_infeasible(trial) else trial
+            for trial in found
+        ]
         return [trial for trial in shown if states is None or trial.state in states]
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -110,6 +114,10 @@ class SamplerStorage(_Delegating):
             shown.state = TrialState.PRUNED
             self._shown[trial.number] = trial, shown
         return shown
+
+
+def _is_infeasible(trial: FrozenTrial) -> bool:
+    return trial.state is TrialState.FAIL and bool(trial.constraints)
 
 
 def _is_away(error: BaseException) -> bool:

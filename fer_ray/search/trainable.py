@@ -17,11 +17,13 @@ import psutil
 import ray
 from ray import tune
 
-from fer_ray.errors import FailedTrialError, InfeasibleModelError, StorageError
+from fer_ray.errors import ConstraintError, FailedTrialError, InfeasibleModelError, StorageError
 from fer_ray.objective import Objective
 from fer_ray.search.folder import checkpoint_folder, hang_report
+from fer_ray.search.latency import latency_ms
 from fer_ray.search.time_limit import time_limit
 from fer_ray.training.checkpoint import CheckpointFolder
+from fer_ray.training.measures import Latency
 from fer_ray.training.memory import free_model_memory
 from fer_ray.training.space_file import SpaceFile
 from fer_ray.training.threads import limit_threads
@@ -33,7 +35,8 @@ class WorkerSetup:
     """What all trials of a sweep share; the trial's own part comes in Tune's config.
 
     Args:
-        space_file, space, objective, max_epochs, precision: As in `TrialConfig`.
+        space_file, space, objective, further, constraints, max_epochs, precision: As in `TrialConfig`.
+        measures_latency: Whether each trial's model is timed before it trains.
         resumable: Whether trials go on from their checkpoints.
         rung_epochs: After which a checkpoint is written.
         threads: Of one worker.
@@ -46,6 +49,9 @@ class WorkerSetup:
     space_file: SpaceFile
     space: dict[str, Any]
     objective: Objective
+    further: tuple[Objective, ...]
+    constraints: dict[str, float]
+    measures_latency: bool
     max_epochs: int
     precision: str
     resumable: bool
@@ -63,6 +69,8 @@ class WorkerSetup:
             space=self.space,
             values=values,
             objective=self.objective,
+            further=self.further,
+            constraints=self.constraints,
             max_epochs=self.max_epochs,
             seed=(self.seed + number) % 2**31,
             precision=self.precision,
@@ -151,7 +159,10 @@ class TrialWorker(tune.Trainable):
             raise WorkerFullError(f"{used:.0f} MB of at most {most:.0f} are in use")
         self.trained += 1
         self.running = RunningTrial(
-            self.sweep.trial_config(number, values), self.data, self.sweep.checkpoint_folder(number)
+            self.sweep.trial_config(number, values),
+            self.data,
+            self.sweep.checkpoint_folder(number),
+            latency_ms if self.sweep.measures_latency else None,
         )
         self.thread.train(self.running)
 
@@ -198,10 +209,17 @@ class RunningTrial:
         config: The trial's.
         data: Of the sweep.
         checkpoints: The trial's.
+        latency: As in `train`.
     """
 
-    def __init__(self, config: TrialConfig, data: TrialData, checkpoints: CheckpointFolder) -> None:
-        self.config, self.data, self.checkpoints = config, data, checkpoints
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: TrialData,
+        checkpoints: CheckpointFolder,
+        latency: Latency | None = None,
+    ) -> None:
+        self.config, self.data, self.checkpoints, self.latency = config, data, checkpoints, latency
         self._results: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self._waiting = False
@@ -222,7 +240,15 @@ class RunningTrial:
         """Trains, in the thread that is not Tune's."""
         ended: dict[str, Any] = {"done": True}
         try:
-            train(self.config, self.data, report=self._report, checkpoints=self.checkpoints)
+            train(
+                self.config,
+                self.data,
+                report=self._report,
+                checkpoints=self.checkpoints,
+                latency=self.latency,
+            )
+        except ConstraintError as error:
+            ended |= {"failed": str(error), "infeasible": True, "measures": {error.where: error.value}}
         except InfeasibleModelError as error:
             ended |= {"failed": str(error), "infeasible": True}
         except FailedTrialError as error:

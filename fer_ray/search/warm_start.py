@@ -11,7 +11,7 @@ from fer_ray.search.folder import SweepFolder
 from fer_ray.search.proposals import is_proposal
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.storage import open_storage
-from fer_ray.search.study import values_of
+from fer_ray.search.study import values_of, violations_of
 from fer_ray.spaces import Space
 from fer_ray.spaces.optuna_bridge import params_of
 
@@ -48,18 +48,23 @@ def add_earlier(study: optuna.Study, earlier: Iterable[FrozenTrial]) -> None:
 
 def _trials_of(folder: SweepFolder, spec: SweepSpec, space: Space, fingerprint: str) -> list[FrozenTrial]:
     where, before = f"searcher.warm_start {folder.path}", folder.spec()
-    if before.goal != spec.goal:
-        raise SweepError(where, f"must have the objective {spec.goal}", str(before.goal))
+    if before.goals != spec.goals:
+        raise SweepError(where, f"must have {_named(spec)}", _named(before))
     found = folder.read_discovery() or {}
     if found.get("data") != fingerprint:
         remedy = "Values on other data say little; name its best configurations under searcher.known instead"
         raise SweepError(where, "must be of the same data", f"{before.data} at that time", remedy)
     study = optuna.load_study(study_name=before.study_name, storage=open_storage(before))
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    return [_as_ours(trial, folder.path, space) for trial in ended if is_proposal(trial)]
+    return [_as_ours(trial, folder.path, space, spec) for trial in ended if is_proposal(trial)]
 
 
-def _as_ours(trial: FrozenTrial, sweep: Path, space: Space) -> FrozenTrial:
+def _named(spec: SweepSpec) -> str:
+    goals = ", ".join(f"{goal.metric} ({goal.mode})" for goal in spec.goals)
+    return f"the objective{'s' if len(spec.goals) > 1 else ''} {goals}"
+
+
+def _as_ours(trial: FrozenTrial, sweep: Path, space: Space, spec: SweepSpec) -> FrozenTrial:
     given = values_of(trial)
     try:
         values = space.check({**space.complete(given), **given})
@@ -70,9 +75,11 @@ def _as_ours(trial: FrozenTrial, sweep: Path, space: Space) -> FrozenTrial:
     params, distributions = params_of(space, values)
     return optuna.create_trial(
         state=trial.state,
-        value=trial.value,
+        values=trial.values,
         params=params,
         distributions=distributions,
         intermediate_values=trial.intermediate_values,
         user_attrs={WARM_START_ATTRIBUTE: f"{sweep.absolute()}#{trial.number}"},
+        # The earlier sweep may have had other constraints.
+        constraints=violations_of(trial.user_attrs, spec.constraints.limits),
     )

@@ -16,7 +16,7 @@ from fer_ray.search.folder import SweepFolder, stage_hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.spec import SweepSpec
-from fer_ray.search.study import values_of
+from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE, values_of
 from fer_ray.search.time_limit import StageLimit
 from fer_ray.search.trainable import WorkerSetup
 from fer_ray.training.trial import Split, TrialData
@@ -28,13 +28,15 @@ class Winner:
 
     Args:
         number: Of the trial.
-        value: Its objective.
+        value: Its primary objective.
+        objectives: The value of each objective, by metric; empty if there is one only.
         epoch: Whose weights are taken, from 1.
         values: Its hyperparameters.
     """
 
     number: int
     value: float
+    objectives: dict[str, float]
     epoch: int
     values: dict[str, Any]
 
@@ -70,6 +72,7 @@ def register_winner(
     winner = Winner(
         number=best.number,
         value=best.user_attrs["best_value"],
+        objectives=best.user_attrs.get(VALUES_AT_BEST_ATTRIBUTE, {}),
         epoch=best.user_attrs["best_epoch"],
         values=values_of(best),
     )
@@ -111,8 +114,9 @@ def _provenance(spec: SweepSpec, winner: Winner, memory: SweepMemory, data: Data
             "name": spec.name,
             "trial": winner.number,
             "epoch": winner.epoch,
-            "objective": spec.objective.metric,
+            "objective": spec.goal.metric,
             "value": winner.value,
+            **({"values": winner.objectives} if winner.objectives else {}),
             "trials": memory.counted,
             "searcher": spec.searcher.kind,
             "scheduler": spec.scheduler.kind,

@@ -1,5 +1,6 @@
 """Finds out what a space holds by building it, until every conditional scope has been active once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ from keras_tuner.engine.hyperparameters import serialize
 from numpy.typing import NDArray
 
 from fer_ray.errors import FailedTrialError, SpaceError
-from fer_ray.objective import Objective
+from fer_ray.objective import MODEL_MEASURES, Objective
 from fer_ray.progress import Progress, no_progress
 from fer_ray.training.epochs import EpochLoop
 from fer_ray.training.space_file import SpaceFile
@@ -40,6 +41,7 @@ def discover(
     data: TrialData,
     *,
     objective: Objective,
+    further: Sequence[Objective] = (),
     progress: Progress = no_progress,
 ) -> Discovery:
     """Builds and fits configurations on a handful of images until no conditional scope is left unseen.
@@ -51,6 +53,7 @@ def discover(
         space_file: The space.
         data: The data set; a few images of it are trained on.
         objective: Whose metric the epochs have to report.
+        further: Other objectives; what is measured of the model need not be reported.
         progress: Told of each build.
 
     Returns:
@@ -61,7 +64,8 @@ def discover(
             scopes are still unseen after 100 builds.
     """
     sample = _handful(data)
-    probe = _Probe(space_file, sample, objective)
+    reported = tuple(goal for goal in further if goal.metric not in MODEL_MEASURES)
+    probe = _Probe(space_file, sample, objective, reported)
     not_resumable = probe.train({}, initial_epoch=1)
     if not_resumable and (reason := probe.train({}, initial_epoch=0)) is not None:
         raise SpaceError(str(space_file.path), "its default configuration must train", reason)
@@ -83,8 +87,11 @@ def discover(
 class _Probe:
     """Trains configurations on a few images and remembers what they asked for."""
 
-    def __init__(self, space_file: SpaceFile, sample: TrialData, objective: Objective) -> None:
-        self.space_file, self.sample, self.objective = space_file, sample, objective
+    def __init__(
+        self, space_file: SpaceFile, sample: TrialData, objective: Objective, further: tuple[Objective, ...]
+    ) -> None:
+        self.space_file, self.sample = space_file, sample
+        self.objective, self.further = objective, further
         self.found: list[Any] = []
         self.seen: list[Any] = []
         self.unseen: list[Any] = []
@@ -97,6 +104,7 @@ class _Probe:
             space={"space": [serialize(hp) for hp in self.found]},
             values=self._defaults(forced),
             objective=self.objective,
+            further=self.further,
             max_epochs=initial_epoch + 1,
         )
         hp = hyperparameters_of(config)
@@ -117,7 +125,7 @@ class _Probe:
         return {"space": [serialize(hp) for hp in self.found], "values": self._defaults({})}
 
     def _keep_metrics(self, metrics: dict[str, Any]) -> None:
-        self.metrics = self.metrics or tuple(sorted(set(metrics) - {"epoch", "seconds", "parameters"}))
+        self.metrics = self.metrics or tuple(sorted(set(metrics) - {"epoch", "seconds", *MODEL_MEASURES}))
 
     def _defaults(self, forced: dict[str, Any]) -> dict[str, Any]:
         """Values of the hyperparameters that are active if `forced` are; parents come before children."""

@@ -3,12 +3,15 @@
 import inspect
 import math
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from fer_ray.errors import FailedTrialError
+from fer_ray.objective import PARAMETERS, values_in
 from fer_ray.training.callback_state import callback_state, restore_callback_state
 from fer_ray.training.checkpoint import (
     Arrays,
@@ -37,6 +40,7 @@ class EpochLoop:
         report: Called after each epoch.
         checkpoints: Where checkpoints go; None keeps none.
         resumed: The checkpoint to go on from.
+        measures: Of the model; every epoch's row has them.
     """
 
     def __init__(
@@ -47,9 +51,10 @@ class EpochLoop:
         report: Report,
         checkpoints: CheckpointFolder | None,
         resumed: Checkpoint | None,
+        measures: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.config, self.data, self.report = config, data, report
-        self.checkpoints, self.resumed = checkpoints, resumed
+        self.checkpoints, self.resumed, self.measures = checkpoints, resumed, measures
         self.initial_epoch = resumed.epoch if resumed else 0
         self.best: Arrays = resumed.best if resumed else []
         self.best_epoch = resumed.best_epoch if resumed else 0
@@ -128,6 +133,7 @@ class EpochLoop:
         self.epoch += 1
         metrics = {**self.scores, **{name: float(value) for name, value in logs.items()}}
         metrics |= self._missing_scores(model, metrics)
+        metrics |= self._measures(model)
         value = self._objective(metrics)
         if self.config.objective.better(value, self.best_value):
             self.best, self.best_epoch, self.best_value = values_of(weights_of(model)), self.epoch, value
@@ -135,14 +141,13 @@ class EpochLoop:
             **metrics,
             "epoch": self.epoch,
             "seconds": time.monotonic() - self._epoch_started,
-            "parameters": int(model.count_params()),
         }
         self._checkpoint_if_due(model, result)
         if self.report(result) is Verdict.STOP:
             self.stopped = model.stop_training = True
         self._epoch_started = time.monotonic()
 
-    def close(self, outcome: Any) -> None:
+    def close(self, model: Any, outcome: Any) -> None:
         """Reports for a `fit` that called no callback but returned its score, as Keras Tuner allows.
 
         Raises:
@@ -156,18 +161,23 @@ class EpochLoop:
             raise FailedTrialError(
                 "fit", "must call the callbacks it is given, or return a number or a dict", repr(outcome)
             )
-        metrics = {name: float(value) for name, value in outcome.items()}
+        metrics = {name: float(value) for name, value in outcome.items()} | self._measures(model)
         self._objective(metrics)
         seconds = time.monotonic() - self._epoch_started
         self.report({**metrics, "epoch": self.config.max_epochs, "seconds": seconds})
 
     def _objective(self, metrics: dict[str, float]) -> float:
-        metric = self.config.objective.metric
-        if metric not in metrics:
-            raise FailedTrialError(
-                "objective", f"{metric} must be reported each epoch", ", ".join(sorted(metrics))
-            )
-        return metrics[metric]
+        """The primary objective's value; NaN if another one has none."""
+        objectives = (self.config.objective, *self.config.further)
+        for objective in objectives:
+            if objective.metric not in metrics:
+                rule = f"{objective.metric} must be reported each epoch"
+                raise FailedTrialError("objective", rule, ", ".join(sorted(metrics)))
+        values = values_in(metrics, objectives)
+        return math.nan if values is None else values[self.config.objective.metric]
+
+    def _measures(self, model: Any) -> dict[str, float]:
+        return {PARAMETERS: int(model.count_params()), **self.measures} if model.built else {**self.measures}
 
     def _missing_scores(self, model: Any, metrics: dict[str, float]) -> dict[str, float]:
         """Validation scores of a classifier whose own steps bypass Keras's metrics: one pass over the images."""

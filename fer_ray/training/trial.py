@@ -1,7 +1,8 @@
 """Trains one trial: builds the model, runs `HyperModel.fit`, reports each epoch, keeps checkpoints."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_ray.errors import FailedTrialError, InfeasibleModelError, StorageError
-from fer_ray.objective import Objective
+from fer_ray.objective import LATENCY, PARAMETERS, Objective
 from fer_ray.training.checkpoint import CheckpointFolder
+from fer_ray.training.measures import Latency, check_constraint, measure_latency, parameters_of
 from fer_ray.training.space_file import SpaceFile
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class TrialConfig:
         space: The space as `HyperParameters.get_config()` gives it.
         values: The active hyperparameters.
         objective: What makes an epoch the best one.
+        further: Other objectives, which each epoch has to report too.
+        constraints: Largest allowed value of a measure, `parameters` or `latency_ms`.
         max_epochs: Handed to `fit` as `epochs`, whatever epoch training stops or resumes at.
         seed: Of Python, NumPy and Keras.
         precision: A Keras dtype policy, ``float32`` or ``mixed_bfloat16``.
@@ -73,6 +77,8 @@ class TrialConfig:
     values: dict[str, Any]
     objective: Objective
     max_epochs: int
+    further: tuple[Objective, ...] = ()
+    constraints: dict[str, float] = field(default_factory=dict)
     seed: int = 0
     precision: str = "float32"
     checkpoint_epochs: frozenset[int] = field(default_factory=frozenset)
@@ -90,6 +96,7 @@ def train(
     *,
     report: Report,
     checkpoints: CheckpointFolder | None = None,
+    latency: Latency | None = None,
 ) -> None:
     """Trains a configuration until `max_epochs`, the reporter's `STOP`, or the end of its own `fit`.
 
@@ -100,40 +107,62 @@ def train(
         data: What to train on.
         report: Called after each epoch, after the epoch's checkpoint was written.
         checkpoints: Where checkpoints go; None keeps none.
+        latency: Measures the model before it trains, once in a trial's life; None for no measurement.
 
     Raises:
-        InfeasibleModelError: If the model cannot be built.
-        FailedTrialError: If `fit` raises, or the objective is not among an epoch's metrics.
+        InfeasibleModelError: If the model cannot be built, or breaks a constraint: then nothing is trained.
+        FailedTrialError: If `fit` raises, or an objective is not among an epoch's metrics.
         StorageError: If a checkpoint cannot be written.
     """
     from fer_ray.training.epochs import EpochLoop
 
-    resumed = checkpoints.load() if checkpoints and config.resumable else None
+    kept = checkpoints.load() if checkpoints and (config.resumable or latency) else None
+    resumed = kept if config.resumable else None
     if resumed:
         # Reported again, since a kill may have come between the checkpoint and its report.
         verdict = report(resumed.result)
         if verdict is Verdict.STOP or resumed.epoch >= config.max_epochs:
             return
-    loop = EpochLoop(config, data, report=report, checkpoints=checkpoints, resumed=resumed)
-    run_epochs(config, data, loop, hyperparameters_of(config))
+    hp = hyperparameters_of(config)
+    measures = {LATENCY: kept.result[LATENCY]} if kept and LATENCY in kept.result else {}
+    if latency is not None and not measures:
+        measures[LATENCY] = _measured_latency(config, data, hp, latency)
+    loop = EpochLoop(config, data, report=report, checkpoints=checkpoints, resumed=resumed, measures=measures)
+    run_epochs(config, data, loop, hp)
+
+
+def _measured_latency(config: TrialConfig, data: TrialData, hp: Any, latency: Latency) -> float:
+    """Of a model of its own: in float32, as it is served, and training's random numbers stay as they are."""
+    with _session(config.seed, "float32"):
+        model = build_model(config.space_file.load(data.classes, data.input_shape), hp)
+        return measure_latency(model, data, latency, config.constraints)
 
 
 def run_epochs(config: TrialConfig, data: TrialData, loop: "EpochLoop", hp: Any) -> None:
     """Builds the model and runs `fit` under a loop, in a clean and seeded Keras session.
 
     Raises:
-        InfeasibleModelError: If the model cannot be built.
+        InfeasibleModelError: If the model cannot be built or has too many parameters.
         FailedTrialError: If `fit` raises or breaks a rule of the loop.
     """
-    import keras
-
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
-    try:
+    with _session(config.seed, config.precision):
         hypermodel = config.space_file.load(data.classes, data.input_shape)
         model = build_model(hypermodel, hp)
+        if PARAMETERS in config.constraints:
+            check_constraint(config.constraints, PARAMETERS, parameters_of(model, data))
         loop.observe(model)
-        loop.close(_fit(hypermodel, hp, model, data, loop, config.max_epochs))
+        loop.close(model, _fit(hypermodel, hp, model, data, loop, config.max_epochs))
+
+
+@contextmanager
+def _session(seed: int, precision: str) -> Iterator[None]:
+    """A clean and seeded Keras session."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
     finally:
         keras.config.set_dtype_policy("float32")
         keras.utils.clear_session(free_memory=False)

@@ -101,3 +101,17 @@ def test_a_sweep_without_a_single_result_says_so_and_fails(folder):
     assert " ".join(done.stdout.split()).count("the disk of images has a hole") == 2
     assert "sweep broken: at least one trial must give a result" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_several_objectives_have_a_front(folder):
+    arguments = [
+        *("--name", "several", "--max-trials", "3", "--set", "scheduler.max_epochs=2"),
+        *("--set", "objective=[{metric: val_accuracy}, {metric: parameters}]"),
+        *("--set", "constraints.max_parameters=10000", "--set", "model.register_winner=false"),
+    ]
+    printed = " ".join(call("sweep", "run", "one.yaml", *arguments, cwd=folder).stdout.split())
+    assert "several: Pareto front of val_accuracy and parameters" in printed
+    found = json.loads(call("sweep", "results", "sweeps/several", "--json", cwd=folder).stdout)
+    assert found["front"][0]["trial"] == found["leaderboard"][0]["trial"]
+    sizes = [row["values"]["parameters"] for row in found["front"]]
+    assert sizes == sorted(sizes, reverse=True) and max(sizes) <= 10000

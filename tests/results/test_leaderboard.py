@@ -58,6 +58,7 @@ def test_a_row_has_what_a_person_asks_for():
         "epochs": 3,
         "seconds": 1.0,
         "parameters": 10,
+        "latency_ms": None,
         "hyperparameters": {"rate": 0.1},
     }
 

@@ -117,6 +117,23 @@ def test_written_tables_come_back_equal_and_pandas_opens_them_in_one_line(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epochs.parquet", "trials.parquet"]
 
 
+def test_a_column_that_an_older_version_did_not_write_is_null(tmp_path):
+    write_tables(tmp_path, trials_table(TRIALS).drop_columns(["latency_ms"]), epochs_table(EPOCHS))
+    trials, _ = read_tables(tmp_path)
+    assert trials["latency_ms"].to_pylist() == [None, None]
+    assert trials.schema.field("latency_ms").type == pa.float64()
+
+
+def test_several_objectives_have_a_column_each():
+    rows = [
+        {"trial": 0, "state": "COMPLETE", "values": {"val_loss": 1, "parameters": 10}},
+        {"trial": 1, "state": "FAIL"},
+    ]
+    table = trials_table(rows)
+    assert table.schema.names[len(TRIAL_SCHEMA) :] == ["value.val_loss", "value.parameters"]
+    assert table["value.parameters"].to_pylist() == [10.0, None]
+
+
 def test_tables_that_are_written_again_replace_the_old(tmp_path):
     write_tables(tmp_path, trials_table(TRIALS), epochs_table(EPOCHS))
     write_tables(tmp_path, trials_table(TRIALS[:1]), epochs_table([]))

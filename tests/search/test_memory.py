@@ -232,7 +232,7 @@ def test_a_space_in_which_nothing_can_be_built_is_given_up(spec):
     for _ in range(INFEASIBLE_PER_TRIAL):
         memory.close(memory.propose().number, "no pixels left", FailureKind.INFEASIBLE)
     assert memory.propose() is None
-    assert memory.ended == "10 configurations could not be built"
+    assert memory.ended == "10 infeasible configurations"
 
 
 @pytest.mark.parametrize("kind", [FailureKind.WORKER, FailureKind.MEMORY, FailureKind.HUNG])

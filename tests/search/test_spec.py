@@ -49,6 +49,23 @@ def test_three_keys_are_enough():
             "sweep: scheduler: grace must be at most max_epochs, 9.",
         ),
         ({"objective": {"mode": "maximise"}}, "sweep: objective.mode: should be 'min' or 'max'"),
+        ({"objective": "val_loss"}, "sweep: objective: should be a valid dictionary"),
+        ({"objective": []}, "sweep: objective: list should have at least 1 item"),
+        ({"objective": [{}, {"mode": "up"}]}, "sweep: objective.1.mode: should be 'min' or 'max'"),
+        (
+            {"objective": {"metric": "parameters"}},
+            "sweep: objective: parameters needs a metric of the epochs before it",
+        ),
+        (
+            {"objective": [{"metric": "val_loss"}, {"metric": "val_loss", "mode": "max"}]},
+            "sweep: objective: each metric must be named once: val_loss, val_loss",
+        ),
+        (
+            {"objective": [{}, {"metric": "parameters"}], "searcher": {"kind": "cmaes"}},
+            "sweep: searcher.kind: cmaes knows one objective only; take tpe",
+        ),
+        ({"constraints": {"max_parameters": 0}}, "sweep: constraints.max_parameters: should be greater than"),
+        ({"constraints": {"max_size": 1}}, "sweep: constraints.max_size: is no key of a sweep file"),
         ({"name": "a/b"}, "sweep: name: string should match pattern"),
         ({"name": ".."}, "sweep: name: string should match pattern"),
         ({"name": "x" * 101}, "sweep: name: string should have at most 100 characters"),
@@ -114,7 +131,31 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("content", [MINIMAL, FULL])
+SEVERAL = {
+    **MINIMAL,
+    "objective": [{"metric": "val_accuracy"}, {"metric": "latency_ms"}, {"metric": "val_loss"}],
+    "constraints": {"max_parameters": "2e6", "max_latency_ms": 5},
+}
+
+
+def test_several_objectives_have_a_primary_and_modes_of_their_own():
+    spec = SweepSpec.parse(SEVERAL)
+    assert [(goal.metric, goal.mode) for goal in spec.goals] == [
+        ("val_accuracy", "max"),
+        ("latency_ms", "min"),
+        ("val_loss", "min"),
+    ]
+    assert spec.goal == spec.goals[0]
+    assert spec.constraints.limits == {"parameters": 2e6, "latency_ms": 5}
+    assert spec.measures_latency
+
+
+def test_a_list_of_one_objective_is_one_objective():
+    assert parse(objective=[{"metric": "val_loss"}]).goals == (Objective(metric="val_loss", mode="min"),)
+    assert not parse(constraints={"max_parameters": 10}).measures_latency
+
+
+@pytest.mark.parametrize("content", [MINIMAL, FULL, SEVERAL])
 def test_the_resolved_file_reads_back_as_the_same_sweep(content, tmp_path):
     spec = SweepSpec.parse(content)
     (tmp_path / "sweep.yaml").write_text(spec.to_yaml())
