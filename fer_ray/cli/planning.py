@@ -1,4 +1,4 @@
-"""`fer-ray sweep simulate`: what a sweep would do, without training."""
+"""`fer-ray sweep plan` and `simulate`: what a sweep would do and cost, before it trains."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,9 +7,39 @@ import typer
 
 if TYPE_CHECKING:
     from fer_ray.progress import Progress
-    from fer_ray.search import SweepSpec
+    from fer_ray.search import SweepPlan, SweepSpec
     from fer_ray.search.curves import RecordedCurves
+    from fer_ray.search.forecast import Bounds
+    from fer_ray.search.probe import Probe
     from fer_ray.search.simulate import Costs, Simulation
+
+
+def plan(
+    file: Annotated[Path, typer.Argument(help="A sweep file.")],
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key, such as scheduler.eta=4; may be repeated.")
+    ] = None,
+    no_probe: Annotated[bool, typer.Option("--no-probe", help="Train nothing, tell no times.")] = False,
+    address: Annotated[
+        str | None, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster; a local one if absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what a sweep will cost: trials, rungs, epochs, and time from a short probe."""
+    from fer_ray.cli.console import print_json
+    from fer_ray.cli.sweep import parse_overrides
+    from fer_ray.cli.watching import watched
+    from fer_ray.search import SweepSpec
+    from fer_ray.search import plan as make_plan
+
+    given = {"address": address} if address else {}
+    spec = SweepSpec.from_yaml(file, {**given, **parse_overrides(override or [])})
+    with watched(spec.name) as (_, progress):
+        found = make_plan(spec, with_probe=not no_probe, progress=progress)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print_plan(found)
 
 
 def simulate(
@@ -45,6 +75,80 @@ def simulate(
     else:
         shown = [{key: _rounded(value) for key, value in row.items()} for row in rows]
         print_table(f"Simulated: medians of {seeds}, times in virtual seconds", shown)
+
+
+def _print_plan(plan: "SweepPlan") -> None:
+    from fer_ray.cli.console import print_table, stdout
+
+    levels = [
+        {
+            "bracket": level.bracket,
+            "epoch": level.epoch or "begin",
+            "trials expected": _rounded(level.trials.expected),
+            "at most": _rounded(level.trials.at_most),
+        }
+        for level in plan.levels
+    ]
+    print_table("Trials that come to each rung", levels)
+    figures = {"trials": plan.trials, "epochs": plan.epochs, "seconds of searching": plan.seconds}
+    costs = [_cost(name, bounds) for name, bounds in figures.items() if bounds is not None]
+    costs.append({"": "ended by", "expected": plan.ended[0], "at most": plan.ended[1]})
+    print_table(f"What {plan.name} costs", costs)
+    lines = [
+        _space_line(plan),
+        *(_probe_lines(plan.probe) if plan.probe else []),
+        *plan.notes,
+        _sentence(plan),
+    ]
+    for line in lines:
+        stdout.print(line, highlight=False, markup=False)
+
+
+def _cost(name: str, bounds: "Bounds") -> dict[str, str]:
+    return {"": name, "expected": _rounded(bounds.expected), "at most": _rounded(bounds.at_most)}
+
+
+def _space_line(plan: "SweepPlan") -> str:
+    size = "infinitely many" if plan.configurations is None else f"{plan.configurations:,}"
+    return f"Space: {plan.hyperparameters} hyperparameters, {size} configurations."
+
+
+def _probe_lines(probe: "Probe") -> list[str]:
+    from statistics import median
+
+    paces = probe.paces
+    if not paces:
+        return ["No configuration could be trained: no times are known."]
+    lines = [f"Probe: {len(paces)} configurations in {probe.seconds:.0f} s."]
+    columns = {
+        "an epoch on all images at first": [pace.first_epoch for pace in paces],
+        "an epoch at the end": [pace.last_epoch for pace in paces],
+        "building and tracing a model": [pace.start for pace in paces],
+        "starting a worker": [probe.starting],
+    }
+    for name, values in columns.items():
+        spread = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+        lines.append(f"  {name}: {median(values):.3g} s{spread}")
+    return lines
+
+
+def _sentence(plan: "SweepPlan") -> str:
+    workers = f"{plan.workers} worker{'s' if plan.workers > 1 else ''}"
+    epochs, trials = plan.epochs, plan.trials
+    counts = f"{epochs.expected:.0f} epochs of {trials.expected:.0f} trials, {epochs.at_most:.0f} at most"
+    if plan.seconds is None:
+        return f"Expected on {workers}: {counts}."
+    times = f"{_time(plan.seconds.expected)}, {_time(plan.seconds.at_most)} at most"
+    size = "" if plan.checkpoints_mb is None else f", {plan.checkpoints_mb:.0f} MB of checkpoints at most"
+    around = f"{_time(plan.preparing)} of preparation before, the winner's evaluation and export after it"
+    return f"Expected on {workers}: {counts}, in {times}{size}; {around}."
+
+
+def _time(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= 2:
+        return f"{hours:.1f} hours"
+    return f"{minutes:.0f} minutes" if minutes >= 2 else f"{seconds:.0f} s"
 
 
 def _spec(file: Path | None, override: list[str]) -> "SweepSpec":

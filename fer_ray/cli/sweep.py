@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fer_ray.search import SweepResult
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(planning.plan)
 app.command()(planning.simulate)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

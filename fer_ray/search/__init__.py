@@ -12,14 +12,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_ray.search.planning import SweepPlan, plan
     from fer_ray.search.result import SweepResult, list_sweeps, load_result
     from fer_ray.search.spec import SweepSpec
     from fer_ray.search.status import SweepStatus
     from fer_ray.search.sweep import resume, run
 
-__all__ = ["SweepResult", "SweepSpec", "SweepStatus", "list_sweeps", "load_result", "resume", "run"]
+__all__ = [
+    "SweepPlan",
+    "SweepResult",
+    "SweepSpec",
+    "SweepStatus",
+    "list_sweeps",
+    "load_result",
+    "plan",
+    "resume",
+    "run",
+]
 
-_HOMES = {"SweepSpec": "spec", "SweepStatus": "status", "resume": "sweep", "run": "sweep"}
+_HOMES = {
+    "SweepPlan": "planning",
+    "SweepSpec": "spec",
+    "SweepStatus": "status",
+    "plan": "planning",
+    "resume": "sweep",
+    "run": "sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

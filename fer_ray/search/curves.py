@@ -13,6 +13,7 @@ columns: numbers from the least to the greatest value, all else as unordered cho
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,12 @@ class Curve:
     """What training a configuration shows.
 
     Args:
-        values: The objective after each epoch, float64 (epochs,); NaN where it diverged.
-        seconds: Of each epoch, float64 (epochs,), positive.
+        values: The objective after each epoch, (epochs,); NaN where it diverged.
+        seconds: Of each epoch, (epochs,), positive.
     """
 
-    values: NDArray[np.float64]
-    seconds: NDArray[np.float64]
+    values: Sequence[float] | NDArray[np.float64]
+    seconds: Sequence[float] | NDArray[np.float64]
 
 
 class RecordedCurves:

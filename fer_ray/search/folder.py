@@ -90,15 +90,23 @@ class SweepFolder:
             SweepError: If a sweep of that name is there already.
         """
         folder = cls(spec.path)
-        if folder.spec_file.exists():
-            remedy = f"Resume it with `fer-ray sweep resume {spec.path}`, or take another name"
-            raise SweepError(f"sweep {spec.name}", "must not exist yet", str(spec.path), remedy)
-        if not spec.space.file.is_file():
-            raise SweepError("space.file", "must be a Python file", str(spec.space.file))
+        folder.check_new(spec)
         folder.path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(spec.space.file, folder.space_file)
         write_atomically(folder.spec_file, spec.with_study().to_yaml())
         return folder
+
+    def check_new(self, spec: SweepSpec) -> None:
+        """Whether a sweep can be made here.
+
+        Raises:
+            SweepError: If one is there, or there is no space file.
+        """
+        if self.spec_file.exists():
+            remedy = f"Resume it with `fer-ray sweep resume {spec.path}`, or take another name"
+            raise SweepError(f"sweep {spec.name}", "must not exist yet", str(spec.path), remedy)
+        if not spec.space.file.is_file():
+            raise SweepError("space.file", "must be a Python file", str(spec.space.file))
 
     def has_newer_epochs(self) -> bool:
         """Whether the tables lack what the journal has."""

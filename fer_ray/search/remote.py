@@ -1,7 +1,7 @@
 """Functions that need TensorFlow, run in a worker: the driver of a sweep imports none."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fer_ray.errors import FerRayError, SweepError
@@ -24,16 +24,41 @@ def run_in_worker(
         FerRayError: The function's own.
         SweepError: If the worker died, twice, or the function failed in another way.
     """
+    return run_in_workers(function, [arguments], cpu=cpu, stage=stage, progress=progress)[0]
+
+
+def run_in_workers(
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    cpu: float,
+    gpu: float = 0,
+    stage: str,
+    progress: Progress,
+) -> list[Any]:
+    """Calls a function once for each tuple of arguments, all at a time as far as the cluster has room.
+
+    Args:
+        function: As in `run_in_worker`.
+        calls: The arguments of each call.
+        cpu, gpu: To reserve for each.
+        stage: As there.
+        progress: As there.
+
+    Raises:
+        FerRayError: As there, of the first call that fails.
+    """
     import ray
 
     started = time.monotonic()
     # The worker ends with its call: it would keep TensorFlow's memory while the sweep trains.
-    reference = ray.remote(num_cpus=cpu, max_retries=1, max_calls=1)(function).remote(*arguments)
-    while not ray.wait([reference], timeout=1.0)[0]:
+    remote = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=1, max_calls=1)(function)
+    references = [remote.remote(*arguments) for arguments in calls]
+    while len(ray.wait(references, num_returns=len(references), timeout=1.0)[0]) < len(references):
         elapsed = int(time.monotonic() - started)
         progress(stage, elapsed, elapsed + 1)
     try:
-        result = ray.get(reference)
+        results: list[Any] = ray.get(references)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, FerRayError):
             raise error.cause from None
@@ -41,4 +66,4 @@ def run_in_worker(
     except ray.exceptions.RayError as error:
         raise SweepError(stage, "lost its worker", " ".join(str(error).split())[:300]) from error
     progress(stage, 1, 1)
-    return result
+    return results

@@ -2,10 +2,11 @@
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
@@ -13,10 +14,23 @@ import optuna
 from fer_ray.errors import ConfigError
 from fer_ray.progress import Progress, no_progress
 from fer_ray.results.journal import EpochJournal
-from fer_ray.search.curves import Curve, RecordedCurves
+from fer_ray.search.curves import Curve
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.proposals import Proposal
+from fer_ray.search.rungs import Decision
 from fer_ray.search.spec import SweepSpec
+from fer_ray.spaces import Space, Values
+
+
+class Curves(Protocol):
+    """What training shows, recorded or imagined."""
+
+    @property
+    def space(self) -> Space:
+        """The space of the configurations."""
+
+    def curve(self, values: Values) -> Curve:
+        """The curve of a configuration, the same whenever it is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +67,7 @@ class Simulation:
         improvements: (virtual second, objective) of each new best.
         utilisation: Seconds inside epochs over seconds that workers were there, 0 to 1.
         ended: As in `Outcome`.
+        reached: (bracket, epoch) -> trials that came there; the epochs are 0, the rungs and `max_epochs`.
     """
 
     workers: int
@@ -64,6 +79,7 @@ class Simulation:
     improvements: list[tuple[float, float]] = field(repr=False)
     utilisation: float
     ended: str | None
+    reached: dict[tuple[int, int], int] = field(repr=False)
 
     def seconds_to(self, target: float, mode: str = "max") -> float:
         """Virtual seconds until the objective was reached; infinite if it never was."""
@@ -73,7 +89,7 @@ class Simulation:
 
 def simulate(
     spec: SweepSpec,
-    curves: RecordedCurves,
+    curves: Curves,
     workers: int,
     costs: Costs | None = None,
     progress: Progress = no_progress,
@@ -121,7 +137,7 @@ class _Worker:
 class _Cluster:
     """The events: a worker becomes free, an epoch ends, a worker is taken away."""
 
-    def __init__(self, spec: SweepSpec, curves: RecordedCurves, workers: int, costs: Costs) -> None:
+    def __init__(self, spec: SweepSpec, curves: Curves, workers: int, costs: Costs) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.spec, self.curves, self.costs = spec, curves, costs
         self.now = 0.0
@@ -236,4 +252,20 @@ class _Cluster:
             improvements=self.improvements,
             utilisation=self.training / max(self.seconds * len(self.workers), 1e-9),
             ended=self.memory.ended,
+            reached=self._reached(),
         )
+
+    def _reached(self) -> dict[tuple[int, int], int]:
+        rungs, progressed = self.memory.rungs, self.memory.progressed
+        began = Counter(rungs.bracket_of(number) for number in progressed)
+        ended = Counter(
+            rungs.bracket_of(number)
+            for number, seen in progressed.items()
+            if seen.decision is Decision.FINISHED
+        )
+        found: dict[tuple[int, int], int] = {}
+        for bracket, levels in enumerate(rungs.brackets):
+            found[bracket, 0] = began[bracket]
+            found |= {(bracket, rung.epoch): len(rung.values) for rung in levels}
+            found[bracket, rungs.max_epochs] = ended[bracket]
+        return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Container
 from typing import Any
 
 import optuna
+import sqlalchemy
 import tenacity
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
@@ -37,9 +38,29 @@ def open_storage(spec: SweepSpec) -> BaseStorage:
     try:
         database = RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # SQLAlchemy's and each driver's own errors
-        text = " ".join(str(error).split())[:300]
-        raise SweepError("storage", "must be a reachable Optuna storage URL", text) from error
+        raise _unreachable(error) from error
     return PatientStorage(get_storage(database))
+
+
+def check_storage(spec: SweepSpec) -> None:
+    """Asks whether a database answers; makes nothing there, as `open_storage` would.
+
+    Raises:
+        SweepError: As `open_storage`.
+    """
+    if spec.storage is None:
+        return
+    try:
+        engine = sqlalchemy.create_engine(spec.storage)
+        if engine.dialect.name != "sqlite":  # Connecting to a file makes it.
+            engine.connect().close()
+    except Exception as error:  # SQLAlchemy's and each driver's own errors
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> SweepError:
+    text = " ".join(str(error).split())[:300]
+    return SweepError("storage", "must be a reachable Optuna storage URL", text)
 
 
 def _delegate(name: str) -> Callable[..., Any]:

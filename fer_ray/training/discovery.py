@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from keras_tuner.engine.hyperparameters import serialize
-from numpy.typing import NDArray
 
 from fer_ray.errors import FailedTrialError, SpaceError
 from fer_ray.objective import MODEL_MEASURES, Objective
 from fer_ray.progress import Progress, no_progress
 from fer_ray.training.epochs import EpochLoop
 from fer_ray.training.space_file import SpaceFile
-from fer_ray.training.trial import Split, TrialConfig, TrialData, hyperparameters_of, run_epochs
+from fer_ray.training.trial import TrialConfig, TrialData, hyperparameters_of, run_epochs
 
 _MOST_BUILDS = 100
 _IMAGES = 16
@@ -63,7 +61,7 @@ def discover(
         SpaceError: If the default configuration cannot be trained, its epochs lack the objective's metric, or
             scopes are still unseen after 100 builds.
     """
-    sample = _handful(data)
+    sample = data.part(_IMAGES, _IMAGES)
     reported = tuple(goal for goal in further if goal.metric not in MODEL_MEASURES)
     probe = _Probe(space_file, sample, objective, reported)
     not_resumable = probe.train({}, initial_epoch=1)
@@ -141,15 +139,3 @@ class _Probe:
         self.seen += [scope for scope in hp.active_scopes if scope not in self.seen]
         self.unseen += [scope for scope in hp.inactive_scopes if scope not in self.unseen]
         self.unseen = [scope for scope in self.unseen if scope not in self.seen]
-
-
-def _handful(data: TrialData) -> TrialData:
-    """A few images of each split, of every class that has any."""
-
-    def some(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
-        _, firsts = np.unique(labels, return_index=True)
-        others = np.setdiff1d(np.arange(len(labels)), firsts)[: max(_IMAGES - len(firsts), 0)]
-        chosen = np.concatenate([firsts, others])
-        return images[chosen], labels[chosen]
-
-    return TrialData(train=some(*data.train), validation=some(*data.validation), classes=data.classes)

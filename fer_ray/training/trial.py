@@ -52,6 +52,21 @@ class TrialData:
         height, width, channels = self.train[0].shape[1:]
         return height, width, channels
 
+    def part(self, train: int, validation: int) -> "TrialData":
+        """The first so many images of each split; more where that leaves out a class."""
+        return TrialData(
+            train=_some(train, *self.train),
+            validation=_some(validation, *self.validation),
+            classes=self.classes,
+        )
+
+
+def _some(count: int, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
+    _, firsts = np.unique(labels, return_index=True)
+    others = np.setdiff1d(np.arange(len(labels)), firsts)[: max(count - len(firsts), 0)]
+    chosen = np.concatenate([firsts, others])
+    return images[chosen], labels[chosen]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
@@ -66,7 +81,7 @@ class TrialConfig:
         constraints: Largest allowed value of a measure, `parameters` or `latency_ms`.
         max_epochs: Handed to `fit` as `epochs`, whatever epoch training stops or resumes at.
         seed: Of Python, NumPy and Keras.
-        precision: A Keras dtype policy, ``float32`` or ``mixed_bfloat16``.
+        precision: A Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
         checkpoint_epochs: Epochs (from 1) after which a checkpoint is written.
         checkpoint_seconds: Longest time between two checkpoints.
         resumable: Whether the space's `fit` honours `initial_epoch`; without, training starts over.

@@ -95,6 +95,32 @@ def test_resume_trains_more(folder, ran):
     assert "max_trials: must be at least 4, as before. Received: 2." in " ".join(refused.stderr.split())
 
 
+def test_plan_tells_what_a_sweep_will_cost_and_makes_none(folder, ran):
+    arguments = [
+        "--set",
+        "name=planned",
+        "--set",
+        "max_trials=2",
+        "--set",
+        "scheduler={eta: 2, max_epochs: 2}",
+    ]
+    printed = " ".join(call("sweep", "plan", "one.yaml", *arguments, cwd=folder).stdout.split())
+    assert "Space: 1 hyperparameters, 16 configurations." in printed
+    assert "an epoch on all images at first: " in printed
+    assert "epochs of 2 trials, 4 at most, in " in printed
+    told = json.loads(
+        call("sweep", "plan", "one.yaml", *arguments, "--no-probe", "--json", cwd=folder).stdout
+    )
+    assert (told["name"], told["trials"]["at_most"], told["epochs"]["at_most"]) == ("planned", 2, 4)
+    assert told["seconds"] is told["probe"] is None
+    assert [(level["epoch"], level["trials"]["at_most"]) for level in told["levels"]] == [
+        (0, 2),
+        (1, 2),
+        (2, 2),
+    ]
+    assert sorted(path.name for path in (folder / "sweeps").iterdir()) == ["one"]
+
+
 def test_a_sweep_without_a_single_result_says_so_and_fails(folder):
     arguments = ["--name", "broken", "--max-trials", "2", "--set", "space.arguments={breaks: true}"]
     done = call("sweep", "run", "one.yaml", *arguments, cwd=folder, code=1)
