@@ -101,7 +101,7 @@ class EpochLoop:
         assign(weights_of(model), checkpoint.model, "model")
         # Without optimizer state the checkpoint lies between two calls of `model.fit`.
         if checkpoint.optimizer:
-            model.optimizer.build(model.trainable_variables)
+            _build_optimizer(model)
             assign(model.optimizer.variables, checkpoint.optimizer, "optimizer")
             for callback, state in zip(self._others, checkpoint.callbacks, strict=True):
                 restore_callback_state(callback, state)
@@ -281,7 +281,8 @@ def _build_optimizer(model: Any) -> None:
     """Makes the optimizer's variables before the training step is traced.
 
     Keras would make them inside the traced function, where TensorFlow wraps each in a conditional graph that it
-    never gives back: 10 MB a trial, and time to trace.
+    never gives back: 10 MB a trial, and time to trace. One that is built stays as it is: the optimizer that scales
+    a float16 loss would have its own variables twice.
     """
     optimizer = getattr(model, "optimizer", None)
     if model.built and optimizer is not None and not optimizer.built:

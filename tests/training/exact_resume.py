@@ -56,6 +56,8 @@ SCENARIOS = {
     ),
     "watchful": Scenario(HERE / "spaces" / "watchful.py", (3,)),
     "bfloat16": Scenario(HERE / "spaces" / "watchful.py", (3,), precision="mixed_bfloat16"),
+    # Keras wraps its optimizer, to scale the loss.
+    "float16": Scenario(HERE / "spaces" / "watchful.py", (3,), precision="mixed_float16"),
 }
 
 

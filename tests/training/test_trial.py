@@ -51,7 +51,14 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize(
     ("scenario", "pause", "last"),
-    [("baseline", 3, 6), ("mixed", 3, 6), ("transfer", 2, 6), ("watchful", 3, 5), ("bfloat16", 3, 5)],
+    [
+        ("baseline", 3, 6),
+        ("mixed", 3, 6),
+        ("transfer", 2, 6),
+        ("watchful", 3, 5),
+        ("bfloat16", 3, 5),
+        ("float16", 3, 5),
+    ],
 )
 def test_a_trial_resumed_in_another_process_is_the_one_that_never_stopped(exact, scenario, pause, last):
     straight, paused = exact / scenario / "straight", exact / scenario / "paused"
@@ -71,7 +78,7 @@ def test_the_callbacks_of_the_resumed_trial_had_something_to_remember(exact):
 
 
 def test_the_resumed_epochs_trained_at_all(exact):
-    for scenario in ("baseline", "bfloat16", "transfer", "watchful"):
+    for scenario in ("baseline", "bfloat16", "float16", "transfer", "watchful"):
         straight = exact / scenario / "straight"
         before, after = kept(straight, 3).model, kept(straight, 5).model
         assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
