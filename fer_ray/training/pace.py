@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from fer_ray.objective import MODEL_MEASURES
@@ -63,18 +63,19 @@ def measure_pace(config: TrialConfig, data: TrialData, folder: Path) -> Pace:
     config = replace(config, max_epochs=max(config.max_epochs, _EPOCHS), further=reported)
     images = len(data.train[0])
     part = min(_FIRST_IMAGES, images)
-    measured = [_train(config, _share(data, part), folder, first=0)]
-    if measured[0].epoch < _LONG_ENOUGH and part < images:
-        part = min(part * round(_SECONDS / measured[0].epoch), images)
-        measured.append(_train(config, _share(data, part), folder, first=0))
-    late = measured[-1]
+    early = _train(config, _share(data, part), folder, first=0)
+    if early.epoch < _LONG_ENOUGH and part < images:
+        part = min(part * round(_SECONDS / early.epoch), images)
+        early = _train(config, _share(data, part), folder, first=0)
+    late = early
     if config.resumable and config.max_epochs >= 2 * _EPOCHS:
         late = _train(config, _share(data, part), folder, first=config.max_epochs - _EPOCHS)
-    first_epoch = _of_all(measured, images)
+    # In proportion: an epoch's own cost, small beside a long enough one, counts for each image too.
+    first_epoch = early.epoch * images / early.images
     return Pace(
-        start=max(stretch.start for stretch in (*measured, late)),
+        start=max(early.start, late.start),
         first_epoch=first_epoch,
-        last_epoch=first_epoch * late.epoch / measured[-1].epoch,
+        last_epoch=first_epoch * late.epoch / early.epoch,
         checkpoint_seconds=late.checkpoint_seconds,
         checkpoint_mb=late.checkpoint_mb,
         parameters=late.parameters,
@@ -125,10 +126,10 @@ def _train(config: TrialConfig, data: TrialData, folder: Path, *, first: int) ->
     loop = EpochLoop(config, data, report=report, checkpoints=checkpoints, resumed=None)
     loop.initial_epoch = loop.epoch = first
     run_epochs(config, data, loop, hyperparameters_of(config))
-    # A `fit` that reports once, at its end, has trained all epochs by then.
+    # A `fit` that reports once, at its end, has trained all epochs by then; building counts among them.
     trained = reports[0]["epoch"] - first
     later = [row["seconds"] for row in reports[1:]]
-    epoch = max(min(later) if later else (times[0] - started) / trained, 1e-6)
+    epoch = max(fmean(later) if later else (times[0] - started) / trained, 1e-6)
     return _Stretch(
         images=len(data.train[0]),
         start=max(times[0] - started - trained * epoch - sum(checkpoints.seconds[:1]), 0.0),
@@ -143,12 +144,3 @@ def _share(data: TrialData, train: int) -> TrialData:
     """A part of the training images, and as large a part of the validation images."""
     share = train / len(data.train[0])
     return data.part(train, round(share * len(data.validation[0])))
-
-
-def _of_all(measured: list[_Stretch], images: int) -> float:
-    """Seconds of an epoch on all images: what two lengths tell apart is not counted for each image."""
-    last = measured[-1]
-    each = last.epoch / last.images
-    if len(measured) > 1 and last.images > measured[0].images:
-        each = min((last.epoch - measured[0].epoch) / (last.images - measured[0].images), each)
-    return last.epoch + max(each, 0.0) * (images - last.images)
