@@ -127,7 +127,9 @@ class SweepMemory:
         decision = self.history.record(result)
         rung = self.rungs.rung_of(number)
         if not again and rung is not None and rung.arrivals[number] == epoch:
-            tell_rungs(self._open[number], self.rungs.values_of(number), {rung.epoch})
+            tell_rungs(
+                self._open[number], self.history.of(number), self.rungs.values_of(number), {rung.epoch}
+            )
         return decision
 
     def goes_on(self, number: int, decision: Decision) -> bool:
@@ -352,8 +354,8 @@ class SweepMemory:
     def _take_up(self, trial: FrozenTrial) -> None:
         """Takes up a trial that an earlier process left RUNNING."""
         # A kill may have come between the journal and the study.
-        rungs = self.rungs.values_of(trial.number)
-        tell_rungs(self._open[trial.number], rungs, rungs.keys() - trial.intermediate_values.keys())
+        seen, rungs = self.history.of(trial.number), self.rungs.values_of(trial.number)
+        tell_rungs(self._open[trial.number], seen, rungs, rungs.keys() - trial.intermediate_values.keys())
         if not is_proposal(trial):
             self._fail(trial.number, FailureKind.WORKER, "its proposal was cut short")
             if (known := trial.system_attrs.get("fixed_params")) is not None:

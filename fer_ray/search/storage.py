@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from fer_ray.errors import SweepError
 from fer_ray.search.folder import study_path
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE
 
 #: How long a database may be away before the sweep ends; workers go on training meanwhile.
 PATIENCE_SECONDS = 300.0
@@ -98,11 +99,14 @@ class PatientStorage(_Delegating):
 
 
 class SamplerStorage(_Delegating):
-    """Shows paused trials as PRUNED at their last rung, and those that broke a constraint as PRUNED too.
+    """Shows trials as the sampler learns most from them.
 
-    In the storage paused ones are RUNNING, since Optuna never opens a trial again; but TPE takes running trials for
-    bad ones, to keep away from them, and CMA-ES leaves them out. The others have failed, and from failed trials no
-    sampler learns; from a pruned one with a violated constraint TPE learns where to keep away from.
+    - Paused ones as PRUNED at their last rung. In the storage they are RUNNING, since Optuna never opens a trial
+      again; but TPE takes running trials for bad ones, to keep away from them, and CMA-ES leaves them out.
+    - Those that broke a constraint as PRUNED too: from failed trials no sampler learns, from a pruned one with a
+      violated constraint TPE learns where to keep away from.
+    - With several objectives, where Optuna has no value of a pruned trial and TPE cannot rank it: pruned and paused
+      ones as COMPLETE with the values of their best epoch.
 
     Args:
         storage: The study's.
@@ -120,7 +124,7 @@ class SamplerStorage(_Delegating):
         paused = self._paused()
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy)
         shown = [
-            self._pruned(trial) if trial.number in paused or _is_infeasible(trial) else trial
+            self._with_result(trial) if trial.number in paused or _ended_early(trial) else trial
             for trial in found
         ]
         return [trial for trial in shown if states is None or trial.state in states]
@@ -128,17 +132,22 @@ class SamplerStorage(_Delegating):
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return operation(*args, **kwargs)
 
-    def _pruned(self, trial: FrozenTrial) -> FrozenTrial:
+    def _with_result(self, trial: FrozenTrial) -> FrozenTrial:
         stored, shown = self._shown.get(trial.number, (None, trial))
         if stored is not trial:
             shown = copy.copy(trial)
-            shown.state = TrialState.PRUNED
+            values = trial.user_attrs.get(VALUES_AT_BEST_ATTRIBUTE)
+            shown.state = TrialState.COMPLETE if values else TrialState.PRUNED
+            if values:
+                shown.values = list(values.values())
             self._shown[trial.number] = trial, shown
         return shown
 
 
-def _is_infeasible(trial: FrozenTrial) -> bool:
-    return trial.state is TrialState.FAIL and bool(trial.constraints)
+def _ended_early(trial: FrozenTrial) -> bool:
+    """Whether it was stopped, or broke a constraint."""
+    infeasible = trial.state is TrialState.FAIL and bool(trial.constraints)
+    return infeasible or trial.state is TrialState.PRUNED
 
 
 def _is_away(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from fer_ray.spaces.optuna_bridge import VALUES_ATTRIBUTE
 
 #: With several objectives, where Optuna takes no reports: the values at a trial's rungs, by epoch.
 RUNGS_ATTRIBUTE = "rungs"
-#: With several objectives: each one's value at the trial's best epoch, by metric.
+#: With several objectives: each one's value at the best epoch, by metric; of an open trial, up to its last rung.
 VALUES_AT_BEST_ATTRIBUTE = "best_values"
 
 
@@ -92,11 +92,14 @@ def has_several_objectives(study: optuna.Study) -> bool:
     return len(study.directions) > 1
 
 
-def tell_rungs(trial: optuna.Trial, values: Mapping[int, float], new: Collection[int]) -> None:
+def tell_rungs(
+    trial: optuna.Trial, seen: Progressed, values: Mapping[int, float], new: Collection[int]
+) -> None:
     """Tells the rungs that a trial has come to.
 
     Args:
         trial: The trial.
+        seen: What is known of it.
         values: Epoch -> value of all its rungs.
         new: Epochs of those that the study may not have yet.
     """
@@ -105,6 +108,7 @@ def tell_rungs(trial: optuna.Trial, values: Mapping[int, float], new: Collection
             trial.report(values[epoch], epoch)
     elif new:
         trial.set_user_attr(RUNGS_ATTRIBUTE, {str(epoch): value for epoch, value in values.items()})
+        trial.set_user_attr(VALUES_AT_BEST_ATTRIBUTE, seen.values)
 
 
 def tell_complete(trial: optuna.Trial, seen: Progressed) -> None:

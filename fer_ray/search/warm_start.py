@@ -11,7 +11,7 @@ from fer_ray.search.folder import SweepFolder
 from fer_ray.search.proposals import is_proposal
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.storage import open_storage
-from fer_ray.search.study import values_of, violations_of
+from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE, values_of, violations_of
 from fer_ray.spaces import Space
 from fer_ray.spaces.optuna_bridge import params_of
 
@@ -73,13 +73,17 @@ def _as_ours(trial: FrozenTrial, sweep: Path, space: Space, spec: SweepSpec) -> 
         remedy = "A warm start needs the same space or a grown one"
         raise SpaceError(where, error.rule, error.received, remedy) from error
     params, distributions = params_of(space, values)
+    kept = trial.user_attrs.get(VALUES_AT_BEST_ATTRIBUTE)
     return optuna.create_trial(
         state=trial.state,
         values=trial.values,
         params=params,
         distributions=distributions,
         intermediate_values=trial.intermediate_values,
-        user_attrs={WARM_START_ATTRIBUTE: f"{sweep.absolute()}#{trial.number}"},
+        user_attrs={
+            WARM_START_ATTRIBUTE: f"{sweep.absolute()}#{trial.number}",
+            **({VALUES_AT_BEST_ATTRIBUTE: kept} if kept else {}),
+        },
         # The earlier sweep may have had other constraints.
         constraints=violations_of(trial.user_attrs, spec.constraints.limits),
     )

@@ -257,6 +257,19 @@ def test_a_sampler_sees_what_broke_a_constraint_as_pruned_after_a_restart_too(ma
         assert seen[failed].state is TrialState.FAIL
 
 
+@pytest.mark.parametrize("variant", ["stopping", "promotion"])
+def test_a_sampler_sees_the_values_of_stopped_and_paused_trials(make_spec, variant):
+    memory = open_memory(make_spec(scheduler={"variant": variant}))
+    good, bad = memory.propose().number, memory.propose().number
+    train(memory, good, [0.8])
+    assert train(memory, bad, [0.2], parameters=10) in (STOP, PAUSE)
+    memory.close(bad)
+    assert stored(memory, bad).state is (TrialState.PRUNED if variant == "stopping" else TrialState.RUNNING)
+    for opened in (memory, open_memory(make_spec(scheduler={"variant": variant}))):
+        seen = opened.sampler._view.get_trials(deepcopy=False)[bad]
+        assert (seen.state, seen.values) == (TrialState.COMPLETE, [0.2, 10])
+
+
 def write_sweep(spec):
     (spec.path / "sweep.yaml").write_text(spec.to_yaml())
     (spec.path / "space.json").write_text('{"data": "prints"}')
@@ -275,6 +288,8 @@ def test_a_warm_start_keeps_all_values_and_judges_by_the_new_constraints(make_sp
         units = trial.params["units"]
         assert trial.constraints == ({"parameters": units / 256 - 1} if units > 256 else {})
         assert trial.values == ([units / 512, units] if trial.state is TrialState.COMPLETE else None)
+    seen = memory.sampler._view.get_trials(deepcopy=False)[:20]
+    assert [trial.values for trial in seen] == [[t.params["units"] / 512, t.params["units"]] for t in added]
     assert memory.propose() is not None
 
 
