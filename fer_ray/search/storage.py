@@ -2,17 +2,17 @@
 
 import copy
 import logging
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import Any
 
 import optuna
 import sqlalchemy
 import tenacity
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from fer_ray.errors import SweepError
 from fer_ray.search.folder import study_path
@@ -22,6 +22,13 @@ from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE
 #: How long a database may be away before the sweep ends; workers go on training meanwhile.
 PATIENCE_SECONDS = 300.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
+# Two sweeps that open an empty database at once both make its tables, and one of them meets the other's.
+_making_tables = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type((IntegrityError, ProgrammingError)),
+    wait=tenacity.wait_random(0.1, 1.0),
+    stop=tenacity.stop_after_attempt(5),
+    reraise=True,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +44,7 @@ def open_storage(spec: SweepSpec) -> BaseStorage:
         # Absolute: Optuna locks by a symlink, and a relative one would lead nowhere.
         return JournalStorage(JournalFileBackend(str(study_path(spec.path).absolute())))
     try:
-        database = RDBStorage(spec.storage, engine_kwargs={"pool_pre_ping": True})
+        database = _making_tables(RDBStorage, spec.storage, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # SQLAlchemy's and each driver's own errors
         raise _unreachable(error) from error
     return PatientStorage(get_storage(database))
@@ -79,6 +86,10 @@ _Delegating: Any = type("_Delegating", (BaseStorage,), _OPERATIONS)
 class PatientStorage(_Delegating):
     """Asks a database again while it does not answer.
 
+    Where the answer alone was lost, what was asked for has been done already. To write an attribute, a parameter or
+    a value again changes nothing; a trial that was created or closed is told apart here. One process at a time
+    writes a study, the one that holds its sweep.
+
     Args:
         storage: The database's.
         seconds: For how long.
@@ -90,9 +101,35 @@ class PatientStorage(_Delegating):
             retry=tenacity.retry_if_exception(_is_away),
             wait=tenacity.wait_exponential(_FIRST_WAIT, _LONGEST_WAIT),
             stop=tenacity.stop_after_delay(seconds),
-            before_sleep=tenacity.before_sleep_log(_log, logging.WARNING),
+            before_sleep=_tell,
             reraise=True,
         )
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Creates one trial; those whose answers were lost, to Optuna's own attempts too, are closed as failed."""
+        before = self.get_n_trials(study_id)
+        trial_id: int = self._call(self._storage.create_new_trial, study_id, template_trial)
+        for number in range(before, self.get_trial_number_from_id(trial_id)):
+            twin = self.get_trial_id_from_study_id_trial_number(study_id, number)
+            self.set_trial_user_attr(twin, "reason", "created twice, since the database's answer was lost")
+            self.set_trial_state_values(twin, TrialState.FAIL)
+        return trial_id
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Sets the state; one that a lost answer had set already is as good."""
+        try:
+            changed: bool = self._call(self._storage.set_trial_state_values, trial_id, state, values)
+        except UpdateFinishedTrialError:
+            if self._asked_again and self.get_trial(trial_id).state is state:
+                return True
+            raise
+        return changed or (self._asked_again and state is TrialState.RUNNING)
+
+    @property
+    def _asked_again(self) -> bool:
+        return self._retrying.statistics["attempt_number"] > 1
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self._retrying(operation, *args, **kwargs)
@@ -148,6 +185,13 @@ def _ended_early(trial: FrozenTrial) -> bool:
     """Whether it was stopped, or broke a constraint."""
     infeasible = trial.state is TrialState.FAIL and bool(trial.constraints)
     return infeasible or trial.state is TrialState.PRUNED
+
+
+def _tell(state: tenacity.RetryCallState) -> None:
+    error, wait = state.outcome and state.outcome.exception(), state.next_action
+    # Optuna's own sentence, about invalid data, is wrong for a database that is away.
+    text = " ".join(str((error and error.__cause__) or error).split())[:120]
+    _log.warning("The database does not answer; asked again in %.1f s: %s", wait.sleep if wait else 0, text)
 
 
 def _is_away(error: BaseException) -> bool:

@@ -1,10 +1,29 @@
-"""A small data set, small spaces, and one Ray cluster for the sweeps of a file."""
+"""A small data set, small spaces, one Ray cluster for the sweeps of a file, and clusters to break."""
 
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+import yaml
 
 from fer_ray.data.synthetic import write_synthetic
+from fer_ray.results.journal import EpochJournal
+from fer_ray.search import SweepResult, load_result
 
 # A Keras Tuner file that knows nothing of fer_ray.
 PLAIN_SPACE = """
@@ -50,3 +69,243 @@ def plain_space(tmp_path: Path) -> Path:
     path = tmp_path / "plain.py"
     path.write_text(PLAIN_SPACE)
     return path
+
+
+# Its `fit` writes every epoch it has finished into a ledger, which nobody but the test reads.
+LEDGER_SPACE = """
+import json, os, time
+import keras, keras_tuner
+
+
+class Model(keras_tuner.HyperModel):
+    def __init__(self, ledger):
+        super().__init__()
+        self.ledger = ledger
+
+    def build(self, hp):
+        model = keras.Sequential([
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(hp.Int("units", 4, 256), activation="relu"),
+            keras.layers.Dense(7, activation="softmax"),
+        ])
+        model.build((None, 16, 16, 1))
+        model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp, model, x, y, callbacks=(), **options):
+        def finished(epoch, logs):
+            with open(self.ledger, "a") as file:
+                file.write(json.dumps([hp.get("units"), epoch + 1, os.getpid()]) + "\\n")
+            time.sleep(0.2)
+
+        # None while the space is discovered, on a handful of images.
+        first = [keras.callbacks.LambdaCallback(on_epoch_end=finished)] if len(x) > 100 else []
+        return model.fit(x, y, callbacks=[*first, *callbacks], verbose=0, **options)
+"""
+
+
+class Ledger:
+    """Epochs as the trials' own `fit` counts them: (units, epoch, process) in their order."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[tuple[int, int, int]]:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [tuple(json.loads(line)) for line in lines]
+
+    def assert_kept(self, result: SweepResult) -> None:
+        """Nothing of it is missing from a sweep's tables, and nothing is there twice."""
+        trials, epochs = result.trials.to_pandas(), result.epochs.to_pandas()
+        assert set(trials.state) <= {"COMPLETE", "PRUNED"}
+        assert trials["hp.units"].is_unique
+        assert not epochs.duplicated(["trial", "epoch"]).any()
+        units = trials.set_index("trial")["hp.units"]
+        table = {(int(units[trial]), epoch) for trial, epoch in zip(epochs.trial, epochs.epoch, strict=True)}
+        assert {(unit, epoch) for unit, epoch, _ in self.read()} == table
+
+    def repeated(self) -> int:
+        """Epochs that were trained more than once."""
+        return sum(count - 1 for count in Counter(line[:2] for line in self.read()).values())
+
+
+class Sweeps:
+    """Sweeps that run as processes of their own, over a space with a ledger each.
+
+    Args:
+        folder: For their files.
+        data: Their data set.
+        environment: Theirs.
+    """
+
+    def __init__(self, folder: Path, data: Path, environment: dict[str, str]) -> None:
+        self.folder, self.data, self.environment = folder, data, environment
+        self.ledger = Ledger(folder / "ledger")
+        self._started: list[subprocess.Popen] = []
+
+    def run(self, name: str, *, space: str = LEDGER_SPACE, **changes: Any) -> "RunningSweep":
+        """Starts a new one."""
+        (self.folder / f"{name}.py").write_text(space)
+        content = {
+            "name": name,
+            "data": str(self.data),
+            "space": {
+                "file": str(self.folder / f"{name}.py"),
+                "arguments": {"ledger": str(self.ledger.path)},
+            },
+            "scheduler": {"eta": 3, "grace": 3, "max_epochs": 27},
+            "searcher": {"kind": "random"},
+            "max_trials": 4,
+            "folder": str(self.folder / "sweeps"),
+            "model": {"register_winner": False},
+        }
+        (self.folder / f"{name}.yaml").write_text(yaml.safe_dump({**content, **changes}))
+        return self._start("run", str(self.folder / f"{name}.yaml"), name=name)
+
+    def resume(self, name: str, *options: str) -> "RunningSweep":
+        return self._start("resume", str(self.folder / "sweeps" / name), *options, name=name)
+
+    def _start(self, *arguments: str, name: str) -> "RunningSweep":
+        # A file: a pipe would stay open in Ray's own processes.
+        output = self.folder / f"{name}-{len(self._started)}.txt"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fer_ray", "sweep", *arguments],
+                cwd=self.folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+            )
+        self._started.append(process)
+        return RunningSweep(process, output, self.folder / "sweeps" / name)
+
+    def stop(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+@dataclass
+class RunningSweep:
+    """A sweep's process, its output and its folder."""
+
+    process: subprocess.Popen
+    output: Path
+    path: Path
+
+    def epochs(self) -> list[dict]:
+        """What the journal has."""
+        return EpochJournal(self.path / "epochs.jsonl").read()
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Until a condition holds, while the sweep runs."""
+        for _ in range(1800):
+            if condition():
+                return
+            assert self.process.poll() is None, self.output.read_text()
+            time.sleep(0.1)
+        raise AssertionError(f"not in three minutes:\n{self.output.read_text()}")
+
+    def result(self) -> SweepResult:
+        """What it came to, once it has ended well."""
+        assert self.process.wait(timeout=180) == 0, self.output.read_text()
+        return load_result(self.path)
+
+    def error(self) -> str:
+        """The one line that it ended with, once it has failed."""
+        assert self.process.wait(timeout=180) == 1, self.output.read_text()
+        assert "Traceback" not in self.output.read_text()
+        return self.output.read_text().splitlines()[-1]
+
+
+class Nodes:
+    """A Ray cluster of several nodes, all of them on this machine, as processes of their own."""
+
+    def __init__(self) -> None:
+        # Not pytest's: the path of a socket is short.
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))
+        self.environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(16),
+            # A head on 127.0.0.1 is looked for there, not at the machine's own address.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        }
+        self.address = ""
+        self._nodes: list[subprocess.Popen] = []
+
+    def start_head(self, cpus: int, **environment: str) -> subprocess.Popen:
+        """The first node of a new cluster, whose address is `address` from now on."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
+        return self._start(cpus, head, environment)
+
+    def start_node(self, cpus: int) -> subprocess.Popen:
+        """One more node of the cluster."""
+        return self._start(cpus, [f"--address={self.address}"], {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"})
+
+    def _start(self, cpus: int, where: list[str], environment: dict[str, str]) -> subprocess.Popen:
+        command = [Path(sys.executable).with_name("ray"), "start", "--block", "--disable-usage-stats"]
+        log = self.folder / f"node-{len(self._nodes)}.log"
+        with log.open("w") as file:
+            node = subprocess.Popen(
+                [*command, "--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", *where],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**self.environment, **environment},
+            )
+        self._nodes.append(node)
+        while "Ray runtime started" not in log.read_text():
+            assert node.poll() is None, log.read_text()
+            time.sleep(0.1)
+        return node
+
+    def processes(self, node: subprocess.Popen) -> set[int]:
+        """Of a node: its own and its workers'."""
+        return {process.pid for process in psutil.Process(node.pid).children(recursive=True)}
+
+    def kill(self, node: subprocess.Popen) -> None:
+        """Ends a node as a power cut would: all of its processes at once."""
+        for pid in (node.pid, *self.processes(node)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        node.wait()
+
+    def stop(self) -> None:
+        for node in reversed(self._nodes):
+            if node.poll() is None:
+                node.terminate()
+                node.wait(60)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes():
+    started = Nodes()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def sweeps_in(faces, nodes):
+    """Makes `Sweeps` in a folder."""
+    made: list[Sweeps] = []
+
+    def make(folder: Path) -> Sweeps:
+        folder.mkdir(exist_ok=True)
+        made.append(Sweeps(folder, faces, nodes.environment))
+        return made[-1]
+
+    yield make
+    for sweeps in made:
+        sweeps.stop()
+
+
+@pytest.fixture
+def sweeps(tmp_path, sweeps_in):
+    return sweeps_in(tmp_path)
