@@ -129,7 +129,8 @@ class PatientStorage(_Delegating):
 
     @property
     def _asked_again(self) -> bool:
-        return self._retrying.statistics["attempt_number"] > 1
+        attempts: int = self._retrying.statistics["attempt_number"]
+        return attempts > 1
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self._retrying(operation, *args, **kwargs)
