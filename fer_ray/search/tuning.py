@@ -38,14 +38,12 @@ def search_with_tune(
     Raises:
         SweepError: If the memory could not write, as on a full disk.
     """
-    with _own_signals(), tune_environment(watcher.concurrency), _quiet_tune():
-        from ray import tune
-
+    with _own_signals(), tune_environment(watcher.concurrency), _quiet_tune(), _lost_for_lack_of_memory():
         shutil.rmtree(folder.tune, ignore_errors=True)
         tuner = _tuner(folder, spec, memory, watcher, setup, reference)
         try:
             tuner.fit()
-        except tune.TuneError as error:
+        except Exception as error:  # Tune wraps some of what its parts raise, and hands on the rest
             if memory.broken is None:
                 raise
             if isinstance(memory.broken, FerRayError):
@@ -130,6 +128,29 @@ def _quiet_tune() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _lost_for_lack_of_memory() -> Iterator[None]:
+    """Lets Tune take a worker that Ray's memory monitor ended for a lost one.
+
+    Ray then raises an error of another kind than for any other death of an actor, at which Tune gives up the whole
+    run, the other workers too. There is no setting for it.
+    """
+    from ray.air.execution._internal.actor_manager import RayActorManager
+    from ray.exceptions import OutOfMemoryError, RayActorError
+
+    tunes_own = RayActorManager._actor_task_failed
+
+    def failed(self: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        lost = isinstance(exception, OutOfMemoryError)
+        tunes_own(self, tracked_actor_task, RayActorError(None, str(exception)) if lost else exception)
+
+    RayActorManager._actor_task_failed = failed
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = tunes_own
 
 
 def _bundle(spec: SweepSpec) -> dict[str, float]:

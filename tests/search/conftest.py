@@ -221,7 +221,10 @@ class RunningSweep:
 
 
 class Nodes:
-    """A Ray cluster of several nodes, all of them on this machine, as processes of their own."""
+    """A Ray cluster of several nodes, all of them on this machine, as processes of their own.
+
+    Each has a loopback address of its own, from 127.0.0.2: for 127.0.0.1 Ray takes the machine's outer address.
+    """
 
     def __init__(self) -> None:
         # Not pytest's: the path of a socket is short.
@@ -230,8 +233,6 @@ class Nodes:
             **os.environ,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
-            # A head on 127.0.0.1 is looked for there, not at the machine's own address.
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         }
         self.address = ""
         self._nodes: list[subprocess.Popen] = []
@@ -240,21 +241,21 @@ class Nodes:
         """The first node of a new cluster, whose address is `address` from now on."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        port = self.address.rpartition(":")[2]
+            port = probe.getsockname()[1]
+        self.address = f"{self._next_ip()}:{port}"
         head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
         return self._start(cpus, head, environment)
 
     def start_node(self, cpus: int) -> subprocess.Popen:
         """One more node of the cluster."""
-        return self._start(cpus, [f"--address={self.address}"], {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"})
+        return self._start(cpus, [f"--address={self.address}"], {})
 
     def _start(self, cpus: int, where: list[str], environment: dict[str, str]) -> subprocess.Popen:
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--disable-usage-stats"]
         log = self.folder / f"node-{len(self._nodes)}.log"
         with log.open("w") as file:
             node = subprocess.Popen(
-                [*command, "--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", *where],
+                [*command, f"--node-ip-address={self._next_ip()}", f"--num-cpus={cpus}", *where],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env={**self.environment, **environment},
@@ -264,6 +265,9 @@ class Nodes:
             assert node.poll() is None, log.read_text()
             time.sleep(0.1)
         return node
+
+    def _next_ip(self) -> str:
+        return f"127.0.0.{len(self._nodes) + 2}"
 
     def processes(self, node: subprocess.Popen) -> set[int]:
         """Of a node: its own and its workers'."""

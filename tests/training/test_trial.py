@@ -201,6 +201,34 @@ def test_an_error_in_fit_fails_the_trial_in_one_line(trial_config, data):
     assert not isinstance(caught.value, InfeasibleModelError)
 
 
+@pytest.mark.parametrize(
+    ("takes", "error"),
+    [
+        ("numpy.ones(1 << 50, 'uint8')", "_ArrayMemoryError"),
+        ("tensorflow.zeros([1 << 45])", "ResourceExhaustedError"),
+    ],
+)
+def test_a_fit_that_asks_for_more_memory_than_there_is_fails_its_trial_alone(
+    plain_build, trial_config, data, takes, error
+):
+    text = f"""
+    import keras, keras_tuner, numpy, tensorflow
+
+    class Hungry(keras_tuner.HyperModel):
+        def build(self, hp):
+            return keras.Sequential([keras.layers.Dense(1)])
+
+        def fit(self, hp, model, *args, **kwargs):
+            {takes}
+    """
+    with pytest.raises(FailedTrialError, match=rf"fit: must train the model\. Received: {error}: ") as caught:
+        train(trial_config(text), data, report=lambda epoch: None)
+    assert not isinstance(caught.value, InfeasibleModelError)
+    epochs = []
+    train(trial_config(plain_build), data, report=epochs.append)
+    assert len(epochs) == 2
+
+
 def test_a_fit_that_names_only_what_keras_tuners_search_was_given_trains(trial_config, data):
     # `search(x, y, validation_data=..., epochs=...)` passes no initial_epoch.
     text = """
