@@ -9,6 +9,9 @@ from pathlib import Path
 from fer_ray.errors import ClusterError
 
 _PROBE_SECONDS = 5.0
+#: Ray's own settings for a driver whose head is gone. Left alone, Ray ends the whole process after a minute, in the
+#: middle of a call; with these the call fails first, and the driver can say what happened and keep its results.
+_LOST_HEAD = {"RAY_gcs_server_request_timeout_seconds": "20", "RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
 
 
 def start_ray() -> None:
@@ -46,6 +49,8 @@ def connect_ray(address: str | None) -> None:
     import ray
 
     _require_listener(address)
+    for name, seconds in _LOST_HEAD.items():
+        os.environ.setdefault(name, seconds)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no common class for what a connection can meet
@@ -56,6 +61,22 @@ def connect_ray(address: str | None) -> None:
 def is_connected() -> bool:
     """Whether this process is connected to a cluster; does not import Ray."""
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+def head_address() -> str:
+    """Host and port of the head of the cluster that this process is connected to."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def head_answers(address: str) -> bool:
+    """Whether somebody listens at the address of a head."""
+    try:
+        _require_listener(address)
+    except ClusterError:
+        return False
+    return True
 
 
 def dashboard_url() -> str:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fer_ray.errors import SweepError
-from fer_ray.ray_connection import connect_ray, is_connected, start_ray
+from fer_ray.errors import ClusterError, SweepError
+from fer_ray.ray_connection import connect_ray, head_address, head_answers, is_connected, start_ray
 from fer_ray.search.sections import ResourcesSection
 
 
@@ -17,14 +17,20 @@ def connected(address: str | None) -> Iterator[None]:
     left alone.
 
     Raises:
-        ClusterError: If the cluster cannot be started or reached.
+        ClusterError: If the cluster cannot be started or reached, or if its head is gone when the body fails.
     """
     if is_connected():
         yield
         return
     start_ray() if address is None else connect_ray(address)
+    head = head_address()
     try:
         yield
+    except Exception as error:
+        if head_answers(head):
+            raise
+        remedy = "Results so far are kept; resume the sweep on a cluster that is up"
+        raise ClusterError(f"Ray cluster {head}", "its head must stay up", remedy=remedy) from error
     finally:
         import ray
 

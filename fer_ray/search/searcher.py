@@ -29,7 +29,8 @@ class StudySearcher(Searcher):
         """A configuration; None while it has to wait; `FINISHED` when no trial comes any more."""
         if self.memory.running >= self.concurrency:
             return None
-        proposal = self.memory.propose()
+        with self.memory.guarded():
+            proposal = self.memory.propose()
         if proposal is None:
             return str(Searcher.FINISHED) if self.memory.ended else None
         self._numbers[trial_id] = proposal.number

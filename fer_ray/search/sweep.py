@@ -118,9 +118,11 @@ def _search(
     try:
         search_with_tune(folder, spec, memory, watcher, ready.setup, ready.reference)
     finally:
-        outcome = _outcome(memory, watcher, before)
-        folder.write_outcome(outcome)
-        write_sweep_tables(folder.path, spec, storage)
+        # A disk that is full or a database that is away would hide its own error behind a second one.
+        if memory.broken is None:
+            outcome = _outcome(memory, watcher, before)
+            folder.write_outcome(outcome)
+            write_sweep_tables(folder.path, spec, storage)
     winner = memory.winner()
     if memory.ended is None or winner is None or not spec.model.register_winner:
         return
