@@ -103,6 +103,7 @@ def _cells(status: "SweepStatus") -> dict[str, str]:
     return {
         "trials": f"{ended}/{status.max_trials}",
         "running": str(status.running),
+        **({"waiting for a worker": str(status.waiting)} if status.waiting else {}),
         **({"paused": str(status.paused)} if status.paused else {}),
         "finished": str(status.finished),
         "stopped early": str(status.stopped),

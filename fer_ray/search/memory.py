@@ -8,6 +8,7 @@ waits to go on because its worker was lost or an earlier process ended: `propose
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from fer_ray.errors import SweepError
 from fer_ray.results.journal import EpochJournal
 from fer_ray.search.best_checkpoints import BestCheckpoints
 from fer_ray.search.budget import Clock
@@ -60,9 +62,14 @@ class SweepMemory:
         journal: Of epochs; the one in the sweep's folder if None.
         clock: Tells the time.
 
+    Attributes:
+        failures: How many trials failed, by kind.
+        ends: How many were told to the study with a result, COMPLETE or PRUNED.
+
     Raises:
         SpaceError: If a known configuration is none of the space.
         UnsupportedSpaceError: If the sampler cannot express the space.
+        SweepError: If the study lacks trials that the journal has.
     """
 
     def __init__(
@@ -77,19 +84,20 @@ class SweepMemory:
     ) -> None:
         self.spec, self.objective = spec, spec.goal
         self.study = open_study(spec, storage)
-        add_earlier(self.study, earlier)
         self.history = History(spec, journal or EpochJournal(journal_path(spec.path)), clock)
         self.rungs, self.budget = self.history.rungs, self.history.budget
         self.progressed = self.history.progressed
+        self._require_all_trials()
+        add_earlier(self.study, earlier)
         self.ended: str | None = None
         self.broken: Exception | None = None
         self._open: dict[int, optuna.Trial] = {}
         self._running: set[int] = set()
         self._waiting: list[Proposal] = []
         self._proposals: dict[int, Proposal] = {}
-        self._failures: dict[FailureKind, int] = dict.fromkeys(FailureKind, 0)
+        self.failures: Counter[FailureKind] = Counter()
+        self.ends: Counter[TrialState] = Counter()
         self._checkpoints = BestCheckpoints(spec, self.history)
-        self._complete = False
         self.sampler = Proposals(spec, space, self.study, storage, self._paused)
         self._reopen()
         self._lost_before = self._lost()
@@ -204,7 +212,7 @@ class SweepMemory:
     @property
     def counted(self) -> int:
         """Trials that count against `max_trials`: all but those that never trained; running ones too."""
-        return len(self._proposals) - sum(self._failures[kind] for kind in UNCOUNTED)
+        return len(self._proposals) - sum(self.failures[kind] for kind in UNCOUNTED)
 
     def trials(self) -> list[FrozenTrial]:
         """The sweep's own trials as the study has them."""
@@ -227,7 +235,7 @@ class SweepMemory:
     def _to_go_on(self) -> Proposal | None:
         if self._waiting:
             return self._waiting.pop(0)
-        last = not self._running and not self._complete and self._all_proposed()
+        last = not self._running and not self.ends[TrialState.COMPLETE] and self._all_proposed()
         due = self.rungs.due(last=last)
         if due is None:
             return None
@@ -255,16 +263,14 @@ class SweepMemory:
         lost = self._lost() - self._lost_before
         if not self.progressed and lost >= _LOST_AT_FIRST:
             return f"{lost} trials whose workers failed or died before any epoch; Ray's logs say why"
-        infeasible = self._failures[FailureKind.INFEASIBLE]
+        infeasible = self.failures[FailureKind.INFEASIBLE]
         if infeasible >= INFEASIBLE_PER_TRIAL * self.spec.max_trials:
             return f"{infeasible} infeasible configurations"
         return None
 
     def _lost(self) -> int:
         """Trials that failed since their workers were lost too often, whatever those died of."""
-        return sum(
-            self._failures[kind] for kind in (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.HUNG)
-        )
+        return sum(self.failures[kind] for kind in (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.HUNG))
 
     def _no_more(self) -> str:
         """Why there is nothing left to train."""
@@ -288,9 +294,9 @@ class SweepMemory:
         reason = self._why_early(seen, rung)
         if reason is None:
             tell_complete(trial, seen)
-            self._complete = True
         else:
             tell_pruned(trial, seen, reason, at_rung=rung is not None and rung.arrivals[number] == seen.epoch)
+        self.ends[TrialState.PRUNED if reason else TrialState.COMPLETE] += 1
         self._checkpoints.ended(number)
 
     def _why_early(self, seen: Progressed, rung: Rung | None) -> str | None:
@@ -318,13 +324,20 @@ class SweepMemory:
         seen.measures |= measures
         violations = violations_of(seen.measures, self.spec.constraints.limits)
         tell_failed(self._open.pop(number), seen, kind, reason, violations)
-        self._failures[kind] += 1
+        if number in self._proposals:
+            self.failures[kind] += 1
         self.rungs.pass_over(number)
         self._checkpoints.delete(number)
 
     def _paused(self) -> set[int]:
         waiting = {proposal.number for proposal in self._waiting}
         return self._open.keys() - self._running - waiting
+
+    def _require_all_trials(self) -> None:
+        numbers = {trial.number for trial in self.study.get_trials(deepcopy=False)}
+        if missing := self.progressed.keys() - numbers:
+            rule, remedy = "must have all trials of the sweep's journal", "Give the storage that has them"
+            raise SweepError(f"study {self.study.study_name}", rule, f"no trial {min(missing)}", remedy)
 
     def _reopen(self) -> None:
         """Takes up what an earlier process left RUNNING: closed if it had ended, to go on if not."""
@@ -343,12 +356,12 @@ class SweepMemory:
     def _know(self, trial: FrozenTrial) -> None:
         """Takes note of a trial that an earlier process has closed."""
         self.rungs.pass_over(trial.number)
-        self._complete = self._complete or trial.state is TrialState.COMPLETE
         if (failure := trial.user_attrs.get("failure")) == FailureKind.DUPLICATE:
             del self._proposals[trial.number]
         elif failure is not None:
-            self._failures[FailureKind(failure)] += 1
+            self.failures[FailureKind(failure)] += 1
         elif "best_value" in trial.user_attrs:
+            self.ends[trial.state] += 1
             self._checkpoints.ended(trial.number)
 
     def _take_up(self, trial: FrozenTrial) -> None:

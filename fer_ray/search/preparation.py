@@ -18,6 +18,7 @@ from fer_ray.search.remote import run_in_worker
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.time_limit import StageLimit
 from fer_ray.search.trainable import WorkerSetup
+from fer_ray.search.unchanged import fixed_part, require_unchanged
 from fer_ray.search.warm_start import earlier_trials
 from fer_ray.spaces import Space
 from fer_ray.spaces.samplers import modelled
@@ -84,8 +85,8 @@ def prepare(
 def _discover(
     folder: SweepFolder, spec: SweepSpec, data: Dataset, reference: Any, progress: Progress
 ) -> dict[str, Any]:
-    """What the space holds; found once per sweep and kept."""
-    found = folder.read_discovery()
+    """What the space holds; found once per sweep and kept, with what the sweep was made from."""
+    found, fixed = folder.read_discovery(), fixed_part(folder, spec)
     if found is None:
         space_file = _space_file(folder, spec)
         limit = StageLimit(
@@ -108,8 +109,10 @@ def _discover(
         )
         space = Space.from_config(found["space"])
         found["searcher"] = {"kind": spec.searcher.kind, "treats": modelled(spec.searcher.kind, space)}
-        found["data"] = data.fingerprint
+        found["data"], found["fixed"] = data.fingerprint, fixed
         write_atomically(folder.discovery_file, json.dumps(found, indent=2))
+    before = {"data": found["data"], **found["fixed"]}
+    require_unchanged(folder, before, {"data": data.fingerprint, **fixed})
     return found
 
 

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from ray.tune import Callback
 
 from fer_ray.search.memory import SweepMemory
-from fer_ray.search.study import FailureKind
+from fer_ray.search.study import UNCOUNTED, FailureKind
 
 _SECONDS_BETWEEN = 0.5
 
@@ -19,8 +19,8 @@ class SweepStatus:
     """A moment of a sweep.
 
     Args:
-        running, paused, finished, stopped, failed, infeasible: Trials that train now, wait at a rung, trained to
-            their end, were stopped early, failed, or are infeasible.
+        running, waiting, paused, finished, stopped, failed, infeasible: Trials that train now, wait for room on
+            the cluster, wait at a rung, trained to their end, were stopped early, failed, or are infeasible.
         max_trials: How many the sweep will train.
         epochs: Trained so far, by all trials, in this process.
         best_value, best_trial: The best primary objective so far and the trial's number; None before any epoch.
@@ -30,6 +30,7 @@ class SweepStatus:
     """
 
     running: int
+    waiting: int
     paused: int
     finished: int
     stopped: int
@@ -49,7 +50,7 @@ Watch = Callable[[SweepStatus], None]
 
 
 class StatusWatcher(Callback):
-    """Counts what Tune trains and tells the watcher.
+    """Counts what Tune trains and tells the watcher, without asking the study: a database may be away.
 
     Args:
         memory: The sweep's.
@@ -62,6 +63,7 @@ class StatusWatcher(Callback):
         self.started, self._told = time.monotonic(), 0.0
         self.ended_before = memory.closed + memory.paused
         self.epochs, self.training_seconds = 0, 0.0
+        self._at_work: set[str] = set()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -71,6 +73,18 @@ class StatusWatcher(Callback):
         if row:
             self.epochs += 1
             self.training_seconds += row["seconds"]
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Takes note of a trial that has its worker."""
+        self._at_work.add(trial.trial_id)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Takes note of a trial that has given its worker back."""
+        self._at_work.discard(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Takes note of a trial that has lost its worker."""
+        self._at_work.discard(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tells the watcher, twice a second."""
@@ -84,19 +98,18 @@ class StatusWatcher(Callback):
 
     def status(self) -> SweepStatus:
         """How far the sweep is."""
-        trials = self.memory.trials()
-        failures = [t.user_attrs.get("failure") for t in trials if t.state is TrialState.FAIL]
-        infeasible = failures.count(FailureKind.INFEASIBLE)
-        unseen = failures.count(FailureKind.DUPLICATE) + failures.count(FailureKind.CUT_SHORT)
+        failures, ends = self.memory.failures, self.memory.ends
+        running = min(self.memory.running, len(self._at_work))
         elapsed = time.monotonic() - self.started
         number, value = self._best()
         return SweepStatus(
-            running=self.memory.running,
+            running=running,
+            waiting=self.memory.running - running,
             paused=self.memory.paused,
-            finished=sum(t.state is TrialState.COMPLETE for t in trials),
-            stopped=sum(t.state is TrialState.PRUNED for t in trials),
-            failed=len(failures) - infeasible - unseen,
-            infeasible=infeasible,
+            finished=ends[TrialState.COMPLETE],
+            stopped=ends[TrialState.PRUNED],
+            failed=sum(failures.values()) - sum(failures[kind] for kind in UNCOUNTED),
+            infeasible=failures[FailureKind.INFEASIBLE],
             max_trials=self.memory.spec.max_trials,
             epochs=self.epochs,
             best_value=value,
