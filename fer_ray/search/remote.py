@@ -7,11 +7,14 @@ from typing import Any
 from fer_ray.errors import FerRayError, SweepError
 from fer_ray.progress import Progress
 
+#: A cluster that has room gives it sooner than this.
+_SECONDS_UNTIL_TOLD = 5
+
 
 def run_in_worker(
     function: Callable[..., Any], *arguments: Any, cpu: float, stage: str, progress: Progress
 ) -> Any:
-    """Calls a function in a Ray worker and waits for it.
+    """Calls a function in a Ray worker and waits for it, first for room on the cluster.
 
     Args:
         function: Importable on the worker; called with the arguments.
@@ -50,13 +53,11 @@ def run_in_workers(
     """
     import ray
 
-    started = time.monotonic()
+    _wait_for_room(cpu, gpu, stage, progress)
     # The worker ends with its call: it would keep TensorFlow's memory while the sweep trains.
     remote = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=1, max_calls=1)(function)
     references = [remote.remote(*arguments) for arguments in calls]
-    while len(ray.wait(references, num_returns=len(references), timeout=1.0)[0]) < len(references):
-        elapsed = int(time.monotonic() - started)
-        progress(stage, elapsed, elapsed + 1)
+    _wait(lambda: not ray.wait(references, num_returns=len(calls), timeout=1.0)[1], stage, progress)
     try:
         results: list[Any] = ray.get(references)
     except ray.exceptions.RayTaskError as error:
@@ -67,3 +68,23 @@ def run_in_workers(
         raise SweepError(stage, "lost its worker", " ".join(str(error).split())[:300]) from error
     progress(stage, 1, 1)
     return results
+
+
+def _wait_for_room(cpu: float, gpu: float, stage: str, progress: Progress) -> None:
+    """Waits, and says so, until other sweeps leave room for one call: a task of Ray's would wait silently."""
+    import ray
+
+    group = ray.util.placement_group([{"CPU": cpu, **({"GPU": gpu} if gpu else {})}])
+    try:
+        if not group.wait(_SECONDS_UNTIL_TOLD):
+            _wait(lambda: group.wait(1), f"{stage}: waiting for {cpu:g} free CPUs", progress)
+    finally:
+        ray.util.remove_placement_group(group)
+
+
+def _wait(done: Callable[[], bool], stage: str, progress: Progress) -> None:
+    """Tells the progress once for each time that it is not done."""
+    started = time.monotonic()
+    while not done():
+        elapsed = int(time.monotonic() - started)
+        progress(stage, elapsed, elapsed + 1)

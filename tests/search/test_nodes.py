@@ -1,0 +1,61 @@
+"""Nodes that die under a sweep, and several sweeps on one cluster: real nodes, drivers of their own."""
+
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+
+def test_a_killed_node_costs_a_retry_and_less_than_a_rung(nodes, sweeps):
+    nodes.start_head(1)
+    second = nodes.start_node(1)
+    scheduler = {"eta": 3, "grace": 6, "max_epochs": 20}
+    sweep = sweeps.run("sweep", address=nodes.address, retries=1, scheduler=scheduler)
+
+    def trains_between_rungs() -> bool:
+        lines = [line for line in sweeps.ledger.read() if line[2] in nodes.processes(second)]
+        return bool(lines) and lines[-1][1] in (2, 3, 8, 9)
+
+    sweep.wait_for(trains_between_rungs)
+    before = sweep.epochs()
+    nodes.kill(second)
+    result = sweep.result()
+
+    assert result.outcome.ended == "max_trials" and len(result.trials) == 4
+    sweeps.ledger.assert_kept(result)
+    assert sweep.epochs()[: len(before)] == before
+    # From the start or from the sixth epoch's checkpoint; the next rungs are after epochs 6 and 18.
+    assert 1 <= sweeps.ledger.repeated() <= 6
+
+
+def test_a_killed_head_ends_the_sweep_with_one_error_and_another_head_goes_on(nodes, sweeps):
+    # Ray is asked for 20 seconds, several times, before a sweep gives up.
+    sweeps.environment["RAY_gcs_server_request_timeout_seconds"] = "5"
+    head = nodes.start_head(2)
+    sweep = sweeps.run("sweep", address=nodes.address)
+    sweep.wait_for(lambda: len(sweep.epochs()) >= 10)
+    nodes.kill(head)
+    assert f"Error: Ray cluster {nodes.address}: its head must stay up." in sweep.error()
+    before = sweep.epochs()
+
+    nodes.start_head(2)
+    again = sweeps.resume("sweep", "--address", nodes.address)
+    result = again.result()
+
+    assert result.outcome.ended == "max_trials" and len(result.trials) == 4
+    sweeps.ledger.assert_kept(result)
+    assert again.epochs()[: len(before)] == before
+
+
+def test_a_sweep_waits_for_room_and_says_so(nodes, sweeps):
+    nodes.start_head(1)
+    first = sweeps.run("first", address=nodes.address, scheduler={"kind": "none", "max_epochs": 5000})
+    first.wait_for(lambda: len(first.epochs()) >= 3)
+    second = sweeps.run("second", address=nodes.address, max_trials=2)
+    second.wait_for(lambda: "waiting for 1 free CPUs" in second.output.read_text())
+    assert not second.epochs()
+    first.process.send_signal(signal.SIGINT)
+
+    assert second.result().outcome.ended == "max_trials"
+    assert first.result().outcome.ended == "interrupted"
