@@ -8,7 +8,7 @@ from fer_ray.search.folder import SweepFolder
 from fer_ray.search.spec import SweepSpec
 
 #: Budgets, limits, resources, places and the model's name may change; a database may move.
-_FIXED = ("objective", "searcher", "scheduler", "seed", "precision", "study")
+_FIXED = ("objective", "constraints", "searcher", "scheduler", "seed", "precision", "study")
 
 
 def fixed_part(folder: SweepFolder, spec: SweepSpec) -> dict[str, Any]:

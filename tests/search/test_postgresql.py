@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -32,12 +33,10 @@ class Server:
         assert INITDB
         self.folder, self.port = folder, free_port()
         self.url = url_at(self.port)
-        # The server refuses to run as root, and must reach its folder.
+        # The server refuses to run as root.
         self._user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._user:
             shutil.chown(folder, "postgres")
-            for parent in folder.parents[:2]:
-                parent.chmod(0o755)
         self._run(INITDB, "-A", "trust", "-U", "tester")
         self.start()
 
@@ -65,11 +64,13 @@ def url_at(port: int) -> str:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory):
+def server():
     """A server that lives as long as the test."""
-    started = Server(tmp_path_factory.mktemp("postgresql"))
-    yield started
-    started.stop("fast")
+    # Not pytest's: its folders are closed to the server's user, each time that another run of pytest begins.
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        started = Server(Path(folder))
+        yield started
+        started.stop("fast")
 
 
 @pytest.fixture
