@@ -111,7 +111,8 @@ def _discover(
         found["searcher"] = {"kind": spec.searcher.kind, "treats": modelled(spec.searcher.kind, space)}
         found["data"], found["fixed"] = data.fingerprint, fixed
         write_atomically(folder.discovery_file, json.dumps(found, indent=2))
-    before = {"data": found["data"], **found["fixed"]}
+    # A sweep made before this was kept is taken as it stands.
+    before = {"data": found["data"], **found.get("fixed", fixed)}
     require_unchanged(folder, before, {"data": data.fingerprint, **fixed})
     return found
 

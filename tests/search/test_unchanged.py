@@ -1,5 +1,6 @@
 """What a resumed sweep may change, and what it may not: by hand in its folder, or through its data."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -102,3 +103,11 @@ def test_budgets_limits_and_places_may_change(copy):
     result = resume(copy, time_budget="5m", concurrency=2)
     assert result.trials.num_rows == 3
     assert (result.spec.concurrency, result.spec.retries, result.spec.time_budget) == (2, 5, 300)
+
+
+def test_a_sweep_made_before_this_was_kept_goes_on(copy):
+    file = copy / "space.json"
+    found = json.loads(file.read_text())
+    del found["fixed"]
+    file.write_text(json.dumps(found))
+    assert resume(copy, max_trials=2).trials.num_rows == 2
