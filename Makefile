@@ -1,6 +1,7 @@
 # make demo            find, register, serve and query a model on drawn faces, in minutes
 # make demo DATA=PATH  the same on your own: fer2013.csv or a folder of class folders
 # make test            run the tests; `make test PYTEST_ARGS="-m 'not ray'"` leaves out what starts clusters
+# make test-slow       run those that take minutes each: heads and databases that die, exact pauses on a cluster
 # make check           formatting, lint, types, room order
 # make lock            lock the versions anew; needs uv
 
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check lock
+.PHONY: help env demo test test-slow check lock
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -27,7 +28,10 @@ demo: env
 	$(BIN)/fer-ray demo $(if $(DATA),--data "$(DATA)")
 
 test: env
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: env
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 check: env
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from fer_ray.search import SweepSpec, run
 from fer_ray.search.folder import checkpoint_folder, journal_path
 from fer_ray.training.checkpoint import CheckpointFolder
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SPACES = Path(__file__).parent.parent.parent / "search_spaces"
 LIVELY = {

@@ -29,6 +29,7 @@ def test_a_killed_node_costs_a_retry_and_less_than_a_rung(nodes, sweeps):
     assert 1 <= sweeps.ledger.repeated() <= 6
 
 
+@pytest.mark.slow
 def test_a_killed_head_ends_the_sweep_with_one_error_and_another_head_goes_on(nodes, sweeps):
     # Ray is asked for 20 seconds, several times, before a sweep gives up.
     sweeps.environment["RAY_gcs_server_request_timeout_seconds"] = "5"

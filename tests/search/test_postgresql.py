@@ -191,6 +191,7 @@ def test_what_a_database_did_without_saying_so_is_not_done_twice(server):
     assert kept[0].params == {"x": 0.25}
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_for_a_while_costs_nothing(server, nodes, sweeps):
     nodes.start_head(2)
     sweep = sweeps.run("sweep", address=nodes.address, storage=server.url, max_trials=8)
