@@ -10,8 +10,6 @@ from fer_ray.search import SweepSpec, plan, run
 
 pytestmark = pytest.mark.ray
 
-BEFORE = list(sys.modules)
-
 
 @pytest.fixture
 def sweep(tmp_path, faces, plain_space):
@@ -32,10 +30,10 @@ def sweep(tmp_path, faces, plain_space):
 
 def test_a_plan_holds_for_the_sweep_and_leaves_nothing_behind(sweep, ray_cluster, tmp_path):
     spec = sweep()
-    before = sorted(os.listdir(tmp_path))
+    before, modules = sorted(os.listdir(tmp_path)), set(sys.modules)
     planned = plan(spec)
     assert sorted(os.listdir(tmp_path)) == before
-    assert not {"tensorflow", "keras"} & {name.partition(".")[0] for name in set(sys.modules) - set(BEFORE)}
+    assert not {"tensorflow", "keras"} & {name.partition(".")[0] for name in set(sys.modules) - modules}
     assert (planned.workers, planned.hyperparameters, planned.configurations) == (2, 4, None)
     assert [one.trial for one in planned.probe.configurations] == [0, 1, 2, 3]
     assert planned.seconds.expected > 0 and planned.checkpoints_mb > 0 and planned.notes == ()
