@@ -5,7 +5,8 @@ four hyperparameters: `crossing` (fast ones end low), `late` (the good ones are 
 (the first epochs say the contrary), `noise` (every epoch is off by as much as good ones differ) and
 `divergence` (a third become NaN, most often those with high rates).
 
-Each is searched by random, TPE and QMC proposals under no early stopping, the median rule, ASHA stopping and
+Each is searched by random, TPE and QMC proposals, with up to 4 workers also by TPE that models all hyperparameters
+jointly, under no early stopping, the median rule, ASHA stopping and
 promotion, and promotion with brackets, at most 300 trials of 9 epochs or four trials a worker, whichever is
 more; and by two rivals that need no tool: random search without early stopping on twice the workers, and one-
 epoch top-k (one epoch each, then the best 1/9 to their end, as one would by hand). The target is the top percent
@@ -53,7 +54,12 @@ SCHEDULERS: dict[str, dict[str, Any]] = {
     "promotion": {"variant": "promotion"},
     "promotion, 2 brackets": {"variant": "promotion", "brackets": 2},
 }
-SEARCHERS = ("random", "tpe", "qmc")
+SEARCHERS: dict[str, dict[str, Any]] = {
+    "random": {"kind": "random"},
+    "tpe": {"kind": "tpe"},
+    "tpe jointly": {"kind": "tpe", "options": {"multivariate": True}},
+    "qmc": {"kind": "qmc"},
+}
 FAMILIES = ("crossing", "late", "misleading", "noise", "divergence")
 NAMES = ("rate", "width", "decay", "mix")
 
@@ -109,9 +115,11 @@ def table(name: str) -> RecordedCurves:
         return family(name, Path(temporary) / f"{name}.parquet")
 
 
-def tpe_takes_part(name: str, workers: int, seed: int) -> bool:
-    """Whether TPE's proposals take minutes and not hours of real time."""
-    return workers <= 64 or (seed == 0 and (workers <= 256 or name == "fer2013"))
+def takes_part(searcher: str, name: str, workers: int, seed: int) -> bool:
+    """Whether a searcher's proposals take minutes and not hours of real time."""
+    if searcher == "tpe jointly":
+        return workers <= 4
+    return searcher != "tpe" or workers <= 64 or (seed == 0 and (workers <= 256 or name == "fer2013"))
 
 
 def spec_of(searcher: str, scheduler: dict[str, Any], trials: int, seed: int) -> SweepSpec:
@@ -120,7 +128,7 @@ def spec_of(searcher: str, scheduler: dict[str, Any], trials: int, seed: int) ->
             "name": "simulated",
             "data": "none",
             "space": {"file": "none.py"},
-            "searcher": {"kind": searcher, "known": []},
+            "searcher": {**SEARCHERS[searcher], "known": []},
             "scheduler": {"max_epochs": EPOCHS, **scheduler},
             "max_trials": trials,
             "seed": seed,
@@ -174,7 +182,7 @@ def race(name: str, workers: int, seeds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {}
     for seed in range(seeds):
         for searcher in SEARCHERS:
-            if searcher == "tpe" and not tpe_takes_part(name, workers, seed):
+            if not takes_part(searcher, name, workers, seed):
                 continue
             for way, scheduler in SCHEDULERS.items():
                 if searcher != "random" and way not in ("stopping", "stopping, grace 3", "promotion"):

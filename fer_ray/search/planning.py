@@ -20,6 +20,9 @@ from fer_ray.search.probe import Probe, probe
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.storage import check_storage
 
+_PREFIX = ".plan-"
+_SECONDS_TO_LOCK = 60
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
@@ -103,17 +106,26 @@ def plan(spec: SweepSpec, *, with_probe: bool = True, progress: Progress = no_pr
 @contextmanager
 def _temporary(spec: SweepSpec) -> Iterator[SweepFolder]:
     """A folder with the space file where sweeps lie, since every worker sees that, for the time being."""
-    folder = SweepFolder(spec.folder / f".plan-{uuid.uuid4().hex[:8]}")
+    _remove_abandoned(spec)
+    folder = SweepFolder(spec.folder / f"{_PREFIX}{uuid.uuid4().hex[:8]}")
     made = [path for path in (folder.path, *folder.path.parents) if not path.exists()]
     try:
         folder.path.mkdir(parents=True)
-        shutil.copyfile(spec.space.file, folder.space_file)
-        yield folder
+        with folder.locked():
+            shutil.copyfile(spec.space.file, folder.space_file)
+            yield folder
     finally:
         shutil.rmtree(folder.path, ignore_errors=True)
         for path in made[1:]:
             with suppress(OSError):
                 path.rmdir()
+
+
+def _remove_abandoned(spec: SweepSpec) -> None:
+    """Removes what plans left behind that were killed; one that was made just now may not hold its lock yet."""
+    for path in spec.folder.glob(f"{_PREFIX}*"):
+        if time.time() - path.stat().st_mtime > _SECONDS_TO_LOCK and not SweepFolder(path).is_running():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _checkpoints_mb(spec: SweepSpec, workers: int, measured: Probe | None) -> float | None:

@@ -1,5 +1,6 @@
 """What a sweep is asked to do: read from YAML, checked, and written beside its results."""
 
+import re
 import uuid
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -123,8 +124,9 @@ class SweepSpec(Section):
             place = ".".join(str(part) for part in first["loc"] if part not in OBJECTIVE_TAGS)
             more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
             rule = "is no key of a sweep file" if first["type"] == "extra_forbidden" else _rule(first["msg"])
-            received = "" if first["type"] == "missing" else repr(first["input"])[:200]
-            raise ConfigError(f"{where}: {place}" if place else where, rule + more, received) from error
+            raise ConfigError(
+                f"{where}: {place}" if place else where, rule + more, _received(first)
+            ) from error
 
     def to_yaml(self) -> str:
         """The resolved sweep file: every key, defaults too."""
@@ -179,6 +181,17 @@ def _rule(message: str) -> str:
     """Pydantic's message as the second half of a sentence."""
     text = message.removeprefix("Value error, ").removeprefix("Input ")
     return text[:1].lower() + text[1:]
+
+
+def _received(fault: Any) -> str:
+    """What broke the rule; of a mapping that broke a rule as a whole, the keys which that rule names."""
+    value = fault["input"]
+    if fault["type"] == "missing":
+        return ""
+    if fault["type"] == "value_error" and isinstance(value, dict):
+        named = (key for key in value if re.search(rf"\b{re.escape(str(key))}\b", fault["msg"]))
+        return ", ".join(f"{key}: {value[key]!r}" for key in named)[:200]
+    return repr(value)[:200]
 
 
 def _override(content: dict[str, Any], overrides: dict[str, Any], where: str) -> None:

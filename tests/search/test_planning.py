@@ -7,6 +7,7 @@ import pytest
 
 from fer_ray.errors import FerRayError, SweepError
 from fer_ray.search import SweepSpec, plan, run
+from fer_ray.search.folder import SweepFolder
 
 pytestmark = pytest.mark.ray
 
@@ -53,6 +54,20 @@ def test_without_a_probe_there_are_counts_only(sweep, ray_cluster):
     assert planned.probe is planned.seconds is planned.checkpoints_mb is None
     assert planned.epochs.at_most == 16
     assert planned.notes == ("The time budget of 3600 s may end it earlier; that needs the probe.",)
+
+
+def test_what_a_killed_plan_left_is_removed_but_not_what_another_is_using(sweep, ray_cluster):
+    spec = sweep()
+    killed, used, young = (SweepFolder(spec.folder / f".plan-{name}") for name in ("killed", "used", "young"))
+    for folder in (killed, used, young):
+        folder.path.mkdir(parents=True)
+        (folder.path / "space.py").touch()
+    for folder in (killed, used):
+        os.utime(folder.path, (0, 0))
+    with used.locked():
+        os.utime(used.path, (0, 0))
+        plan(spec, with_probe=False)
+    assert sorted(os.listdir(spec.folder)) == [".plan-used", ".plan-young"]
 
 
 def test_known_configurations_that_cannot_be_trained_are_told(sweep, ray_cluster, plain_space):

@@ -46,7 +46,7 @@ def test_three_keys_are_enough():
         ({"scheduler": {"kind": "hyperband"}}, "sweep: scheduler.kind: should be 'asha', 'median' or 'none'"),
         (
             {"scheduler": {"grace": 10, "max_epochs": 9}},
-            "sweep: scheduler: grace must be at most max_epochs, 9.",
+            "sweep: scheduler: grace must be at most max_epochs, 9. Received: grace: 10, max_epochs: 9.",
         ),
         ({"objective": {"mode": "maximise"}}, "sweep: objective.mode: should be 'min' or 'max'"),
         ({"objective": "val_loss"}, "sweep: objective: should be a valid dictionary"),
@@ -58,7 +58,7 @@ def test_three_keys_are_enough():
         ),
         (
             {"objective": [{"metric": "val_loss"}, {"metric": "val_loss", "mode": "max"}]},
-            "sweep: objective: each metric must be named once: val_loss, val_loss",
+            "sweep: objective: each metric must be named once: val_loss, val_loss. Received: objective: [{",
         ),
         (
             {"objective": [{}, {"metric": "parameters"}], "searcher": {"kind": "cmaes"}},
