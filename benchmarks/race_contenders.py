@@ -166,6 +166,8 @@ def _ray(sampler: Any, scheduler: Any, default_first: bool, data: Path, log: Pat
         "TUNE_MAX_PENDING_TRIALS_PG": str(CORES // threads),
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+        # With the usual 2 s, a stopped trial that takes longer to unwind costs Tune its worker and the next trial.
+        "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
     }
