@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from fer_ray.errors import ClusterError
 
@@ -56,6 +57,36 @@ def connect_ray(address: str | None) -> None:
     except Exception as error:  # Ray has no common class for what a connection can meet
         remedy = "Start one, or give the address of its head; RAY_AUTH_MODE must be as it is there"
         raise ClusterError(f"Ray cluster {address}", "must answer", _first_line(error), remedy) from error
+
+
+def connect_jobs(address: str | None) -> Any:
+    """A client for the jobs of a running cluster; this process does not join it.
+
+    Args:
+        address: Of its dashboard, ``http://host:8265``, or of its head, host:6379; if None, Ray's own environment
+            variables or the cluster of this machine.
+
+    Returns:
+        A `ray.job_submission.JobSubmissionClient`.
+
+    Raises:
+        ClusterError: If it does not answer.
+    """
+    if _has_token():
+        _require_token()
+    from ray.job_submission import JobSubmissionClient
+
+    # It tells of each package that it uploads.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    _require_listener((address or "").removeprefix("http://").removeprefix("https://").partition("/")[0])
+    try:
+        return JobSubmissionClient(address)
+    except Exception as error:  # Ray has no common class for what a connection can meet
+        remedy = (
+            "Give the address of its dashboard or head; RAY_AUTH_MODE and the token must be as they are there"
+        )
+        where = f"Ray cluster {address}" if address else "Ray cluster"
+        raise ClusterError(where, "must answer", _first_line(error), remedy) from error
 
 
 def is_connected() -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fer_ray.cli import planning
+from fer_ray.cli import jobs, planning, watch
 from fer_ray.errors import SweepError
 
 if TYPE_CHECKING:
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 app.command()(planning.plan)
 app.command()(planning.simulate)
+app.command()(jobs.submit)
+app.command()(jobs.status)
+app.command()(jobs.logs)
+app.command()(jobs.attach)
+app.command()(jobs.stop)
+app.command()(watch.watch)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train.")]
@@ -57,11 +63,14 @@ def run(
     override: Annotated[
         list[str] | None, typer.Option("--set", help="Any key, such as scheduler.eta=4; may be repeated.")
     ] = None,
+    or_resume: Annotated[
+        bool, typer.Option("--or-resume", help="Go on with the sweep if it was begun before.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Run a sweep; Ctrl-C stops it cleanly and `sweep resume` goes on."""
     from fer_ray.cli.watching import watched
-    from fer_ray.search import SweepSpec
+    from fer_ray.search import SweepSpec, run_or_resume
     from fer_ray.search import run as run_sweep
 
     flags = {
@@ -76,7 +85,7 @@ def run(
     given = {key: value for key, value in flags.items() if value is not None}
     spec = SweepSpec.from_yaml(file, {**given, **parse_overrides(override or [])})
     with watched(spec.name) as (watch, progress):
-        result = run_sweep(spec, watch=watch, progress=progress)
+        result = (run_or_resume if or_resume else run_sweep)(spec, watch=watch, progress=progress)
     _show(result, as_json)
     _check_any_result(result)
 
@@ -142,6 +151,23 @@ def results(
         write_tables(parquet, result.trials, result.epochs)
         stderr.print(f"Wrote {parquet}/trials.parquet and {parquet}/epochs.parquet", highlight=False)
     _show(result, as_json, top)
+
+
+@app.command()
+def delete(
+    folder: Annotated[Path, typer.Argument(help="The sweep's folder.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a sweep with its checkpoints, tables and study; registered models stay."""
+    from fer_ray.cli.console import stderr
+    from fer_ray.search import delete as delete_sweep
+    from fer_ray.search.folder import SweepFolder
+
+    path = SweepFolder.open(folder).path
+    if not yes:
+        typer.confirm(f"Delete {path} and its study?", abort=True, err=True)
+    delete_sweep(path)
+    stderr.print(f"Deleted {path}", highlight=False)
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -112,12 +112,13 @@ def _cells(status: "SweepStatus") -> dict[str, str]:
         "epochs": str(status.epochs),
         "best": best,
         "utilisation": f"{status.utilisation:.0%}",
-        "elapsed": _duration(status.elapsed),
-        "ETA": "-" if status.eta is None else _duration(status.eta),
+        "elapsed": duration(status.elapsed),
+        "ETA": "-" if status.eta is None else duration(status.eta),
     }
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

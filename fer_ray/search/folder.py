@@ -3,11 +3,12 @@
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fer_ray.errors import SweepError
 from fer_ray.files import write_atomically
@@ -166,16 +167,26 @@ class SweepFolder:
             SweepError: If another process runs it.
         """
         with (self.path / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise SweepError(f"sweep {self.path}", "is being run by another process") from error
+            if not _take(file, fcntl.LOCK_EX):
+                # Somebody may just be looking whether it runs.
+                time.sleep(0.2)
+                if not _take(file, fcntl.LOCK_EX):
+                    raise SweepError(f"sweep {self.path}", "is being run by another process")
             yield
 
     def is_running(self) -> bool:
         """Whether a process holds the sweep now."""
-        try:
-            with self.locked():
-                return False
-        except SweepError:
-            return True
+        file = self.path / "lock"
+        if not file.exists():
+            return False
+        with file.open() as opened:
+            return not _take(opened, fcntl.LOCK_SH)
+
+
+def _take(file: IO[str], lock: int) -> bool:
+    """Whether a lock is to be had; it is given back when the file is closed."""
+    try:
+        fcntl.flock(file, lock | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from fer_ray.progress import Progress
 from fer_ray.search.cluster import slots
 from fer_ray.search.folder import SweepFolder, stage_hang_report
 from fer_ray.search.memory import SweepMemory
+from fer_ray.search.preflight import check_nodes
 from fer_ray.search.remote import run_in_worker
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.time_limit import StageLimit
@@ -66,6 +67,7 @@ def prepare(
     import ray
 
     capacity = slots(spec.resources)
+    check_nodes(folder.path, spec.resources)
     train, validation = (data.load(split, progress) for split in ("train", "validation"))
     reference = ray.put(TrialData(train=train, validation=validation, classes=len(data.classes)))
     found = _discover(folder, spec, data, reference, progress)

@@ -40,16 +40,24 @@ def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> No
 
 
 def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per trial of the study that was trained here: no duplicates, earlier sweeps' or waiting ones."""
-    names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
-    if spec.study_name not in names:
-        return []
-    study = optuna.load_study(study_name=spec.study_name, storage=storage)
+    """One row per trial of the sweep."""
     by_trial: dict[int, list[dict[str, Any]]] = {}
     for row in epochs:
         by_trial.setdefault(row["trial"], []).append(row)
     return [
         _trial_row(trial, by_trial.get(trial.number, []), spec.goal.metric)
+        for trial in study_trials(spec, storage)
+    ]
+
+
+def study_trials(spec: SweepSpec, storage: BaseStorage) -> list[FrozenTrial]:
+    """The trials of the study that belong to the sweep: no duplicates, earlier sweeps' or waiting ones."""
+    names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
+    if spec.study_name not in names:
+        return []
+    study = optuna.load_study(study_name=spec.study_name, storage=storage)
+    return [
+        trial
         for trial in study.get_trials(deepcopy=False)
         if trial.state is not TrialState.WAITING
         and trial.user_attrs.get("failure") != FailureKind.DUPLICATE

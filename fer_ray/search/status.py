@@ -1,4 +1,4 @@
-"""How far a running sweep is, for people and programs that watch it."""
+"""How far a running sweep is, for people and programs that watch it, and for Ray's metrics."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from ray.tune import Callback
 
 from fer_ray.search.memory import SweepMemory
+from fer_ray.search.metrics import SweepMetrics
 from fer_ray.search.study import UNCOUNTED, FailureKind
 
 _SECONDS_BETWEEN = 0.5
@@ -64,6 +65,7 @@ class StatusWatcher(Callback):
         self.ended_before = memory.closed + memory.paused
         self.epochs, self.training_seconds = 0, 0.0
         self._at_work: set[str] = set()
+        self.metrics = SweepMetrics(memory.spec.name, memory.objective.metric)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -73,6 +75,7 @@ class StatusWatcher(Callback):
         if row:
             self.epochs += 1
             self.training_seconds += row["seconds"]
+            self.metrics.epoch(row)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Takes note of a trial that has its worker."""
@@ -90,11 +93,11 @@ class StatusWatcher(Callback):
         """Tells the watcher, twice a second."""
         if time.monotonic() - self._told >= _SECONDS_BETWEEN:
             self._told = time.monotonic()
-            self.watch(self.status())
+            self._tell()
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Tells the watcher how it ended."""
-        self.watch(self.status())
+        self._tell()
 
     def status(self) -> SweepStatus:
         """How far the sweep is."""
@@ -118,6 +121,12 @@ class StatusWatcher(Callback):
             elapsed=elapsed,
             eta=self._eta(elapsed),
         )
+
+    def _tell(self) -> None:
+        status = self.status()
+        self.metrics.status(status)
+        self.metrics.rungs(self.memory.rungs.epochs, (seen.epoch for seen in self.memory.progressed.values()))
+        self.watch(status)
 
     def _eta(self, elapsed: float) -> float | None:
         ended = self.memory.closed + self.memory.paused

@@ -66,6 +66,22 @@ def check_storage(spec: SweepSpec) -> None:
         raise _unreachable(error) from error
 
 
+def delete_study(spec: SweepSpec) -> None:
+    """Deletes a sweep's study from its database; one in a file goes with the sweep's folder.
+
+    Raises:
+        SweepError: If the database does not answer.
+    """
+    if spec.storage is None:
+        return
+    storage = open_storage(spec)
+    names = [
+        summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
+    ]
+    if spec.study_name in names:
+        optuna.delete_study(study_name=spec.study_name, storage=storage)
+
+
 def _unreachable(error: Exception) -> SweepError:
     text = " ".join(str(error).split())[:300]
     return SweepError("storage", "must be a reachable Optuna storage URL", text)

@@ -1,5 +1,6 @@
 """Runs a sweep from its file to its registered winner."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from optuna.storages import BaseStorage
 
 from fer_ray.data import Dataset, open_dataset
 from fer_ray.errors import FerRayError, SweepError
-from fer_ray.files import write_atomically
+from fer_ray.files import sha256_of, write_atomically
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected
 from fer_ray.search.folder import Outcome, SweepFolder
@@ -17,8 +18,9 @@ from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
-from fer_ray.search.storage import open_storage
+from fer_ray.search.storage import delete_study, open_storage
 from fer_ray.search.tuning import search_with_tune
+from fer_ray.search.unchanged import fixed_part, require_unchanged
 from fer_ray.search.winner import register_winner
 
 
@@ -74,8 +76,6 @@ def resume(
     """
     folder = SweepFolder.open(path)
     spec = folder.spec()
-    if max_trials is not None and max_trials < spec.max_trials:
-        raise SweepError("max_trials", f"must be at least {spec.max_trials}, as before", str(max_trials))
     asked = {
         "max_trials": max_trials,
         "time_budget": time_budget,
@@ -84,6 +84,54 @@ def resume(
     }
     changes = {key: value for key, value in asked.items() if value is not None}
     spec = SweepSpec.parse({**spec.model_dump(mode="json"), **changes}, f"sweep {path}")
+    return _go_on(folder, spec, watch, progress)
+
+
+def run_or_resume(
+    spec: SweepSpec, *, watch: Watch | None = None, progress: Progress = no_progress
+) -> SweepResult:
+    """Runs a sweep, or goes on with it if it was begun before: however often it is called, it is one sweep.
+
+    Args:
+        spec: The sweep; of one that was begun, the parts that make its trials comparable must be as they were.
+        watch: As in `run`.
+        progress: As in `run`.
+
+    Raises:
+        FerRayError: As `run`.
+        SweepError: If `spec` is another sweep than the one of that name, or another process runs it.
+    """
+    folder = SweepFolder(spec.path)
+    if not folder.spec_file.exists():
+        return run(spec, watch=watch, progress=progress)
+    before = folder.spec()
+    spec = spec.model_copy(update={"study": before.study})
+    now = {**fixed_part(folder, spec), "space.file": sha256_of(spec.space.file)}
+    require_unchanged(folder, fixed_part(folder, before), now)
+    return _go_on(folder, spec, watch, progress)
+
+
+def delete(path: str | Path) -> None:
+    """Deletes a sweep: its folder with checkpoints and tables, and its study, also in a database.
+
+    Models that it has registered stay.
+
+    Args:
+        path: The sweep's folder.
+
+    Raises:
+        SweepError: If `path` is no sweep, a process runs it, or its storage does not answer.
+    """
+    folder = SweepFolder.open(path)
+    with folder.locked():
+        delete_study(folder.spec())
+        shutil.rmtree(folder.path)
+
+
+def _go_on(folder: SweepFolder, spec: SweepSpec, watch: Watch | None, progress: Progress) -> SweepResult:
+    before = folder.spec().max_trials
+    if spec.max_trials < before:
+        raise SweepError("max_trials", f"must be at least {before}, as before", str(spec.max_trials))
     data = open_dataset(spec.data)
     with folder.locked():
         write_atomically(folder.spec_file, spec.to_yaml())

@@ -111,6 +111,10 @@ class TrialWorker(tune.Trainable):
         self.running: RunningTrial | None = None
         self.former: RunningTrial | None = None
 
+    def __repr__(self) -> str:
+        """Ray's dashboard shows it; Ray asks once, when the worker starts, so it names its first trial."""
+        return f"TrialWorker({self.sweep.sweep.name}, from trial {self.config['trial']})"
+
     def step(self) -> dict[str, Any]:
         """Trains one epoch.
 

@@ -220,6 +220,17 @@ class RunningSweep:
         return self.output.read_text().splitlines()[-1]
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
 class Nodes:
     """A Ray cluster of several nodes, all of them on this machine, as processes of their own.
 
@@ -233,22 +244,25 @@ class Nodes:
             **os.environ,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
+            # Jobs call `python`, which on a cluster is the one that has Ray.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
-        self.address = ""
+        self.address = self.dashboard = ""
         self._nodes: list[subprocess.Popen] = []
 
-    def start_head(self, cpus: int, **environment: str) -> subprocess.Popen:
+    def start_head(self, cpus: int, dashboard: bool = False, **environment: str) -> subprocess.Popen:
         """The first node of a new cluster, whose address is `address` from now on."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.address = f"{self._next_ip()}:{port}"
-        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
-        return self._start(cpus, head, environment)
+        head = ["--head", f"--port={port}", f"--temp-dir={self.folder}"]
+        if not dashboard:
+            return self._start(cpus, [*head, "--include-dashboard=false"], environment)
+        self.dashboard = f"http://127.0.0.1:{(port := free_port())}"
+        return self._start(cpus, [*head, f"--dashboard-port={port}"], environment)
 
-    def start_node(self, cpus: int) -> subprocess.Popen:
+    def start_node(self, cpus: int, **environment: str) -> subprocess.Popen:
         """One more node of the cluster."""
-        return self._start(cpus, [f"--address={self.address}"], {})
+        return self._start(cpus, [f"--address={self.address}"], environment)
 
     def _start(self, cpus: int, where: list[str], environment: dict[str, str]) -> subprocess.Popen:
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--disable-usage-stats"]

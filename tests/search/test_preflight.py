@@ -1,0 +1,50 @@
+"""What a sweep's nodes are looked at for: nodes whose storage or packages are not the driver's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fer_ray.errors import SweepError
+from fer_ray.search import preflight
+from fer_ray.search.preflight import NodeView, check_nodes, look_around
+from fer_ray.search.sections import ResourcesSection
+
+
+def test_a_node_that_does_not_share_the_folder_or_lacks_a_package_is_named(tmp_path):
+    seen = tmp_path / "mark"
+    seen.write_text("seen")
+    assert look_around(seen).shares and look_around(seen).missing == ()
+    assert not look_around(tmp_path / "other" / "mark").shares
+
+
+@pytest.mark.ray
+def test_a_node_without_the_package_ends_the_sweep_before_it_starts(nodes, sweeps, tmp_path):
+    """Its Python finds no keras_tuner: the node runs with a finder that hides it."""
+    hiding = tmp_path / "hiding"
+    hiding.mkdir()
+    (hiding / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'keras_tuner' else find(name, *rest)\n"
+    )
+    nodes.start_head(1)
+    nodes.start_node(1, PYTHONPATH=f"{hiding}:{Path(preflight.__file__).parents[2]}")
+    sweep = sweeps.run("sweep", address=nodes.address)
+    assert re.search(
+        r"node .*: must have what trials import\. Received: it lacks keras_tuner\.", sweep.error()
+    )
+    assert not sweep.path.exists()
+
+
+@pytest.mark.ray
+def test_a_folder_without_room_is_refused(ray_cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "_LEAST_FREE_MB", 10**9)
+    with pytest.raises(SweepError, match=r"must have room for checkpoints.*MB are free"):
+        check_nodes(tmp_path, ResourcesSection())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_views_are_judged_by_what_they_saw(tmp_path):
+    with pytest.raises(SweepError, match=r"node b: must see the sweep's folder.*all nodes share"):
+        preflight._check(NodeView(name="b", missing=(), shares=False), tmp_path)

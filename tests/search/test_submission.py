@@ -1,0 +1,157 @@
+"""Sweeps as jobs of a real cluster of two nodes, through the command line that their users have."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from fer_ray.search import load_result
+
+pytestmark = pytest.mark.ray
+
+
+class Submitter:
+    """Calls `fer-ray sweep` on another machine than the cluster's, as far as the commands can tell."""
+
+    def __init__(self, sweeps, nodes, folder) -> None:
+        self.sweeps, self.nodes, self.folder = sweeps, nodes, folder
+
+    def call(self, command: str, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "fer_ray",
+                "sweep",
+                command,
+                *arguments,
+                "--address",
+                self.nodes.dashboard,
+            ],
+            cwd=self.folder,
+            env=self.sweeps.environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+
+    def json(self, command: str, *arguments: str) -> Any:
+        done = self.call(command, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        for _ in range(240):
+            if condition():
+                return
+            time.sleep(0.5)
+        raise AssertionError(self.call("logs", "faces").stdout)
+
+    def state(self) -> str:
+        return self.json("status", "faces")["state"]
+
+
+@pytest.fixture
+def submitter(nodes, sweeps, tmp_path):
+    nodes.start_head(1, dashboard=True)
+    nodes.start_node(1)
+    return Submitter(sweeps, nodes, tmp_path)
+
+
+SPACE = """
+import os
+import time
+import keras, keras_tuner
+from helper import CLASSES
+
+
+class Model(keras_tuner.HyperModel):
+    def __init__(self, pace):
+        super().__init__()
+        self.pace = pace
+
+    def build(self, hp):
+        layers = [keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 256), activation="relu")]
+        model = keras.Sequential([*layers, keras.layers.Dense(CLASSES, activation="softmax")])
+        model.build((None, 16, 16, 1))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp, model, x, y, callbacks=(), **options):
+        slow = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: time.sleep(self.pace))
+        return model.fit(x, y, callbacks=[slow, *callbacks], verbose=0, **options)
+"""
+
+
+@pytest.fixture
+def sweep_file(tmp_path, faces):
+    """A sweep over a space that imports a module beside it, with relative paths in its file."""
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "spaces" / "space.py").write_text(SPACE)
+    (tmp_path / "spaces" / "helper.py").write_text("CLASSES = 7\n")
+
+    def write(**changes) -> str:
+        content = {
+            "name": "faces",
+            "data": str(faces),
+            "space": {"file": "spaces/space.py", "arguments": {"pace": 0.3}},
+            "scheduler": {"kind": "none", "max_epochs": 6},
+            "searcher": {"kind": "random"},
+            "max_trials": 6,
+            "model": {"register_winner": False},
+        }
+        (tmp_path / "faces.yaml").write_text(yaml.safe_dump({**content, **changes}))
+        return "faces.yaml"
+
+    return write
+
+
+def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter, sweep_file, tmp_path):
+    first = submitter.json("submit", sweep_file())
+    assert first["id"] == "faces-1" and first["folder"] == str(tmp_path / "sweeps" / "faces")
+    assert submitter.json("submit", sweep_file())["id"] == "faces-1"
+
+    path = tmp_path / "sweeps" / "faces"
+    submitter.wait_for(lambda: path.exists() and len(load_result(path).epochs) >= 6)
+    stopped = submitter.json("stop", "faces")
+    assert stopped["state"] == "STOPPED"
+    before = load_result(path)
+    assert before.outcome.ended == "interrupted"
+
+    refused = submitter.call("submit", sweep_file(seed=5), "--attach")
+    assert refused.returncode == 1 and "seed: must stay as it was" in refused.stdout
+    assert "Traceback" not in refused.stdout + refused.stderr
+
+    done = submitter.call("submit", sweep_file(max_trials=7), "--attach")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Ended by max_trials" in done.stdout
+    result = load_result(path)
+    assert len(result.trials) == 7 and len(result.epochs) == 42
+    assert result.epochs.slice(0, 0).schema == before.epochs.schema
+    kept = {tuple(row.values()) for row in before.epochs.to_pylist()}
+    assert kept <= {tuple(row.values()) for row in result.epochs.to_pylist()}
+    assert len(set(result.epochs.column("worker").to_pylist())) >= 2
+
+    listed = submitter.json("status")
+    assert [(job["id"], job["state"]) for job in listed] == [
+        ("faces-3", "SUCCEEDED"),
+        ("faces-2", "FAILED"),
+        ("faces-1", "STOPPED"),
+    ]
+    unknown = submitter.call("logs", "nobody")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("Error: sweep: must be the name of one that was submitted")
+
+
+def test_where_no_cluster_answers_there_is_one_error(sweep_file, tmp_path):
+    command = [sys.executable, "-m", "fer_ray", "sweep", "submit", sweep_file()]
+    done = subprocess.run(
+        [*command, "--address", "http://127.0.0.1:1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Ray cluster 127.0.0.1:1: must answer.")
