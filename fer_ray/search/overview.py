@@ -236,7 +236,7 @@ def _elapsed(rows: list[dict[str, Any]], running: bool) -> float:
         return 0.0
     times: list[datetime] = [row["timestamp"] for row in rows]
     last = time.time() if running else max(times).timestamp()
-    return last - (min(times).timestamp() - rows[0]["seconds"])
+    return last - (min(times).timestamp() - float(rows[0]["seconds"]))
 
 
 def _eta(trials: tuple[TrialView, ...], max_trials: int, elapsed: float) -> float | None:
