@@ -2,37 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import pyarrow
 import pyarrow.fs
 
-from fer_ray.errors import RegistryError
 from fer_ray.files import write_atomically
-
-
-def open_filesystem(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    """The filesystem of a URI and the root's path on it; text without ``://`` is a local path.
-
-    Raises:
-        RegistryError: If pyarrow knows no such scheme or cannot read the URI.
-    """
-    if "://" not in uri:
-        return pyarrow.fs.LocalFileSystem(), str(Path(uri).expanduser().resolve())
-    try:
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(uri)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        rule = "must be a path or a URI that pyarrow.fs.FileSystem.from_uri reads"
-        raise RegistryError(f"registry {without_secrets(uri)}", rule, type(error).__name__) from error
-    return filesystem, path
-
-
-def without_secrets(uri: str) -> str:
-    """The URI without user, password and query, where access keys may stand."""
-    if "://" not in uri:
-        return uri
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Storage:

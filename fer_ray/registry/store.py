@@ -19,12 +19,13 @@ import pyarrow.fs
 
 from fer_ray.errors import RegistryError
 from fer_ray.files import sha256_of
+from fer_ray.filesystems import open_filesystem, without_secrets
 from fer_ray.registry.card import render_card
 from fer_ray.registry.catalogue import Catalogue, ModelVersion
 from fer_ray.registry.fetching import cache_folder, copy_verified, first_difference
 from fer_ray.registry.manifest import MANIFEST, Manifest, build_manifest, package_versions
 from fer_ray.registry.names import ALIASES, Reference, check_name, new_version_id
-from fer_ray.registry.storage import Storage, open_filesystem, without_secrets
+from fer_ray.registry.storage import Storage
 
 CARD = "card.md"
 #: Manifest fields that `register` decides itself.
@@ -67,7 +68,7 @@ class Registry:
     def __init__(self, uri: str | Path, filesystem: pyarrow.fs.FileSystem | None = None) -> None:
         self.uri, self.location = str(uri), without_secrets(str(uri))
         if filesystem is None:
-            self._storage = Storage(*open_filesystem(self.uri))
+            self._storage = Storage(*open_filesystem(self.uri, "registry", RegistryError))
         else:
             self._storage = Storage(filesystem, self.uri)
         self._catalogue = Catalogue(self._storage, self.location)
