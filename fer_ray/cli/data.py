@@ -19,23 +19,41 @@ _Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="fer2013.csv or its like, or a folder of class folders.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="CSV or Parquet file, ZIP archive, or folder; a path or a URI such as s3://..."),
+    ],
     out: _Out,
     name: Annotated[
         str | None, typer.Option("--name", help="Of the data set; the folder's by default.")
     ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="csv, parquet, folders, fer-plus, raf-db, ...; docs/data.md.")
+    ] = "auto",
+    votes: Annotated[
+        str | None, typer.Option("--votes", help="FER+'s fer2013new.csv, for fer2013.csv.")
+    ] = None,
+    label_map: Annotated[
+        str | None, typer.Option("--label-map", help="0=angry,1=disgust,..., a file, or a code: raf-db.")
+    ] = None,
+    classes: Annotated[str | None, typer.Option("--classes", help="Keep only these: happy,sad.")] = None,
+    merge_classes: Annotated[
+        bool, typer.Option("--merge-classes", help="happy and joy are one class.")
+    ] = False,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Make all splits anew: 80/10/10, train/validation/test.")
+    ] = None,
+    group_from: Annotated[
+        str | None, typer.Option("--group-from", help="REGEX; its first group in a path is the person.")
+    ] = None,
+    seed: _Seed = 0,
     size: Annotated[int | None, typer.Option("--size", min=1, help="Resize to SIZE x SIZE.")] = None,
     channels: Annotated[
         _Channels, typer.Option("--channels", help="auto: grey unless most show colour.")
     ] = "auto",
-    merge_classes: Annotated[
-        bool, typer.Option("--merge-classes", help="happy and joy are one class.")
-    ] = False,
     keep_duplicates: Annotated[
         bool, typer.Option("--keep-duplicates", help="Keep training copies of evaluation images.")
     ] = False,
-    fraction: Annotated[float, typer.Option("--fraction", help="Of the images, per split to be made.")] = 0.1,
-    seed: _Seed = 0,
     license_: Annotated[str | None, typer.Option("--license", help="Text for model cards.")] = None,
     overwrite: _Overwrite = False,
     as_json: _Json = False,
@@ -43,17 +61,27 @@ def import_(
     """Import images of faces as a data set."""
     from fer_ray.cli.console import progress_bar
     from fer_ray.data.importer import import_dataset
-    from fer_ray.data.writer import WriteOptions
+    from fer_ray.data.options import WriteOptions, parse_classes, parse_split
 
-    options = WriteOptions(keep_duplicates=keep_duplicates, overwrite=overwrite, fraction=fraction, seed=seed)
+    options = WriteOptions(
+        classes=parse_classes(classes) if classes is not None else (),
+        split=parse_split(split) if split is not None else None,
+        group_from=group_from,
+        seed=seed,
+        keep_duplicates=keep_duplicates,
+        overwrite=overwrite,
+    )
     with progress_bar() as progress:
         data = import_dataset(
             source,
             out,
             name=name,
+            format=format_,
+            votes=votes,
+            label_map=label_map,
+            merge_classes=merge_classes,
             size=size,
             channels=channels,
-            merge_classes=merge_classes,
             card={"license": license_} if license_ else None,
             options=options,
             progress=progress,

@@ -2,26 +2,31 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import count as counting
 from itertools import islice
 from math import isqrt
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from fer_ray.data import checks
+from fer_ray.data.csv_labels import CsvLabels
 from fer_ray.data.images import resize
-from fer_ray.data.labels import EMOTIONS, class_name, is_emotion, split_name
 from fer_ray.data.pixel_text import parse_pixel_text
-from fer_ray.data.sources import ImageBatch, Refusal
+from fer_ray.data.places import Place, read_start
+from fer_ray.data.sources import ImageBatch, Refusal, SoftLabel
 from fer_ray.errors import DataError
 
 #: Some 250 rows of FER2013: their arrays fit a processor's cache, and memory stays small.
 _BLOCK_BYTES = 2 << 20
 _MEGABYTE = 1_000_000
+_HEADER_RULE = (
+    "a CSV file of images must have a header with the columns emotion, pixels and, if it has splits, Usage"
+)
 
 
 @dataclass(frozen=True)
@@ -39,17 +44,16 @@ class _Row(NamedTuple):
     line: int
     label: str
     split: str | None
-
-
-class _BadRowError(Exception):
-    """A row that is refused, with reason and detail."""
+    soft_label: SoftLabel | None
 
 
 class CsvSource:
     """A CSV file with a column of pixels as text; its columns may come in any order, with spaces in their names.
 
     Args:
+        place: Where the file lies.
         path: The file.
+        labels: What its labels and splits mean.
         size: Height and width to resize to; None keeps the file's own.
 
     Raises:
@@ -58,13 +62,17 @@ class CsvSource:
 
     unit = "MB"
 
-    def __init__(self, path: Path, size: int | None = None) -> None:
-        self.path, self.name = path, path.name
-        self.total = max(1, path.stat().st_size // _MEGABYTE)
-        self._columns = _read_header(path)
+    def __init__(self, place: Place, path: str, labels: CsvLabels, size: int | None = None) -> None:
+        self._place, self._path, self._labels = place, path, labels
+        self.name, self._where = path.rpartition("/")[2], f"{place.where}/{path}"
+        self.total = max(1, place.size(path) // _MEGABYTE)
+        self._columns = columns_of(place, path)
+        if not {"emotion", "pixels"} <= self._columns.keys():
+            raise DataError(self._where, _HEADER_RULE, repr(",".join(self._columns.values())[:80]))
         self._side = self._find_side()
         self._size = size or self._side
         self.image_shape = (self._size, self._size, 1)
+        self.card = labels.card
 
     def chunks(self) -> Iterator[_Chunk]:
         """Streams the file in blocks of rows."""
@@ -83,6 +91,7 @@ class CsvSource:
             told += len(refused)
             yield _Chunk(columns, lines, refused, units)
         rest = [self._malformed_row(*row) for row in malformed[told:]]
+        self._labels.check_rows(self._where, max([line - 1, *(at for at, _ in malformed)]) - 1)
         if rest:
             yield _Chunk({name: column[:0] for name, column in columns.items()}, [], rest, 0)
 
@@ -91,13 +100,16 @@ class CsvSource:
         pixels, faults = parse_pixel_text(chunk.columns["pixels"], self._side**2)
         taken: list[_Row] = []
         refused = list(chunk.malformed)
-        for row, line in enumerate(chunk.lines):
-            cells = {name: column[row].as_py() for name, column in chunk.columns.items()}
-            try:
-                taken.append(_read_row(row, line, cells, faults.get(row)))
-            except _BadRowError as error:
-                reason, detail = error.args
-                refused.append(Refusal(self._at(line), reason, detail, b",".join(cells.values())))
+        emotions = chunk.columns["emotion"].to_pylist()
+        usages = chunk.columns["usage"].to_pylist() if "usage" in chunk.columns else [None] * len(emotions)
+        for row, (line, emotion, usage) in enumerate(zip(chunk.lines, emotions, usages, strict=True)):
+            said = self._labels.read(self._where, line, emotion, usage)
+            fault = said.refusal or faults.get(row)
+            if fault:
+                cells = b",".join(column[row].as_py() for column in chunk.columns.values())
+                refused.append(Refusal(self._at(line), *fault, cells))
+            else:
+                taken.append(_Row(row, line, said.label, said.split, said.soft_label))
         kept = pixels[[row.number for row in taken]].reshape(-1, self._side, self._side, 1)
         return ImageBatch(
             resize(kept, self._size, self._size),
@@ -106,13 +118,20 @@ class CsvSource:
             [self._at(row.line) for row in taken],
             refused,
             chunk.units,
+            soft_labels=[row.soft_label for row in taken] if self._labels.has_votes else (),
+            found={checks.RESIZED: len(taken)} if self._size != self._side else {},
         )
+
+    def finish(self) -> None:
+        """Checks that the label map's labels were met."""
+        self._labels.finish(self.name)
 
     def report(self) -> dict[str, Any]:
         """The file's kind and what was done to its images."""
         resized = self._size != self._side
         rule = f"resized from {self._side} to {self._size} pixels" if resized else "kept at their own size"
-        return {"kind": "csv", "columns": list(self._columns.values()), "images": f"grey, {rule}"}
+        columns = list(self._columns.values())
+        return {"kind": "csv", "columns": columns, "images": f"grey, {rule}", **self._labels.report()}
 
     def _at(self, line: int) -> str:
         return f"{self.name}:{line}"
@@ -120,7 +139,9 @@ class CsvSource:
     def _malformed_row(self, line: int, text: str) -> Refusal:
         return Refusal(self._at(line), "wrong number of columns", f"not {len(self._columns)}", text.encode())
 
-    def _batches(self, malformed: list[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, malformed: list[tuple[int, str]], beginning: bytes | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """The file's columns, block by block; rows of another length are told to `malformed`, line and text."""
 
         def skip(row: pa_csv.InvalidRow) -> str:
@@ -136,23 +157,36 @@ class CsvSource:
         convert = pa_csv.ConvertOptions(
             column_types=dict.fromkeys(wanted, pa.binary()), include_columns=wanted, strings_can_be_null=False
         )
+        opened = self._place.open(self._path) if beginning is None else BytesIO(beginning)
         try:
-            with pa_csv.open_csv(self.path, read, parse, convert) as reader:
+            with opened as file, pa_csv.open_csv(file, read, parse, convert) as reader:
                 yield from reader
         except pa.ArrowInvalid as error:
-            raise DataError(str(self.path), "must be a CSV file", str(error).rstrip(".")) from error
+            raise DataError(self._where, "must be a CSV file", str(error).rstrip(".")) from error
+        except OSError as error:
+            raise DataError(self._where, "must be readable to its end", str(error).rstrip(".")) from error
 
     def _find_side(self) -> int:
         """The side of the square that most of the first rows' pixels make."""
-        first = next(self._batches([]), None)
+        start = read_start(self._place, self._path, _BLOCK_BYTES)
+        whole_rows = start[: start.rfind(b"\n") + 1] if len(start) == _BLOCK_BYTES else start
+        first = next(self._batches([], whole_rows or start), None)
         if first is None or not first.num_rows:
-            raise DataError(str(self.path), "must hold at least one row")
+            raise DataError(self._where, "must hold at least one row")
         counts = Counter(len(text.split()) for text in first.column("pixels")[:100].to_pylist())
         count = counts.most_common(1)[0][0]
         side = isqrt(count)
         if side < 1 or side**2 != count:
-            raise DataError(str(self.path), "pixels must make a square image", f"{count} values in a row")
+            raise DataError(self._where, "pixels must make a square image", f"{count} values in a row")
         return side
+
+
+def columns_of(place: Place, path: str) -> dict[str, str]:
+    """Maps the plain names of a CSV file's columns to those in the file, in its order; empty if two are alike."""
+    line = read_start(place, path, 1 << 16).decode("utf-8-sig", errors="replace").partition("\n")[0]
+    names: Sequence[str] = next(csv.reader([line.rstrip("\r")]), [])
+    columns = {name.strip().lower(): name for name in names}
+    return columns if len(columns) == len(names) else {}
 
 
 def _line_numbers(malformed: list[tuple[int, str]], line: int, count: int) -> list[int]:
@@ -161,43 +195,3 @@ def _line_numbers(malformed: list[tuple[int, str]], line: int, count: int) -> li
         return list(range(line, line + count))
     passed_over = {number for number, _ in malformed}
     return list(islice((at for at in counting(line) if at not in passed_over), count))
-
-
-def _read_header(path: Path) -> dict[str, str]:
-    """Maps plain column names to those of the file, in its order."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        line = file.readline(1 << 16)
-    names = next(csv.reader([line]), [])
-    columns = {name.strip().lower(): name for name in names}
-    if not {"emotion", "pixels"} <= columns.keys() or len(columns) != len(names):
-        raise DataError(
-            str(path),
-            "a CSV file of images must have a header with the columns emotion, pixels and, if it has splits, Usage",
-            repr(line.strip()[:80]),
-        )
-    return columns
-
-
-def _read_row(row: int, line: int, cells: Mapping[str, bytes], fault: tuple[str, str] | None) -> _Row:
-    label = _label(cells["emotion"])
-    if label is None:
-        raise _BadRowError("unknown label", repr(_text(cells["emotion"])))
-    split = split_name(_text(cells["usage"])) if "usage" in cells else None
-    if split is None and "usage" in cells:
-        raise _BadRowError("unknown split", repr(_text(cells["usage"])))
-    if fault:
-        raise _BadRowError(*fault)
-    return _Row(row, line, label, split)
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace").strip()
-
-
-def _label(value: bytes) -> str | None:
-    """The class of FER2013's code 0 to 6, or of an emotion's name."""
-    text = _text(value)
-    if text.isdecimal():
-        return EMOTIONS[int(text)] if len(text) < 4 and int(text) < len(EMOTIONS) else None
-    name = class_name(text)
-    return name if is_emotion(name) else None

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fer_ray.data.images import decode_png_into
-from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS, Manifest, read_manifest, split_file
+from fer_ray.data.schema import ROWS_PER_GROUP, SOFT_LABEL, SPLITS, Manifest, read_manifest, split_file
 from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels
 from fer_ray.progress import Progress, no_progress
@@ -54,15 +55,13 @@ class Dataset:
         Raises:
             DataError: If there is no such split, or its file is broken.
         """
-        if split not in SPLITS:
-            raise DataError(str(self.path), f"a split must be one of {', '.join(SPLITS)}", repr(split))
-        path, total = split_file(self.path, split), sum(self.counts[split].values())
+        path, total = self._file(split), sum(self.counts[split].values())
         images = np.empty((total, *self.image_shape), np.uint8)
         labels = np.empty(total, np.int64)
         done = 0
         try:
             # One thread: decoding small images holds the interpreter's lock for most of its time.
-            for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_GROUP):
+            for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_GROUP, columns=["image", "label"]):
                 labels[done : done + batch.num_rows] = batch.column("label").to_numpy()
                 for content in batch.column("image").field("bytes").to_pylist():
                     decode_png_into(images[done], content)
@@ -71,6 +70,36 @@ class Dataset:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise _broken(path, str(error)) from error
         return images, labels
+
+    def soft_labels(self, split: str) -> NDArray[np.float32]:
+        """Reads a split's soft labels, such as the shares of FER+'s votes.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+
+        Returns:
+            float32 (N, K) in the order of `load` and of `classes`; rows sum to 1; their greatest is the label.
+
+        Raises:
+            DataError: If there is no such split, its file is broken, or the source had no soft labels.
+        """
+        path = self._file(split)
+        try:
+            if SOFT_LABEL not in pq.read_schema(path).names:
+                remedy = "Import a source that has them, such as FER+"
+                raise DataError(str(self.path), "must have soft labels", "none", remedy)
+            column = pq.read_table(path, columns=[SOFT_LABEL]).column(0).combine_chunks()
+            values: NDArray[np.float32] = column.flatten().to_numpy()
+            return values.reshape(len(column), len(self.classes))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise _broken(path, str(error)) from error
+
+    def _file(self, split: str) -> Path:
+        if split not in SPLITS:
+            raise DataError(str(self.path), f"a split must be one of {', '.join(SPLITS)}", repr(split))
+        return split_file(self.path, split)
 
 
 def open_dataset(path: str | Path) -> Dataset:

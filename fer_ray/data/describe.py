@@ -32,7 +32,16 @@ def summary_lines(data: Dataset) -> Iterator[str]:
     )
     for reason, count in report["refused"].items():
         yield f"  refused, {reason}: {count:,}"
+    if report.get("left_out"):
+        yield "  of classes not asked for: " + _text({c: f"{n:,}" for c, n in report["left_out"].items()})
     yield f"Splits: {report['splits']}"
+    people = report.get("subjects", {})
+    if people.get("distinct"):
+        yield f"People: {people['distinct']:,} in {people['images']:,} images"
+    if report.get("soft_labels"):
+        yield f"Soft labels: of {report['soft_labels']:,} images"
+    if report.get("checks"):
+        yield "Checks: " + _text({found: f"{count:,}" for found, count in report["checks"].items()})
     across = ", ".join(f"{count:,} in {pair}" for pair, count in found["across"].items())
     yield (
         f"Copies: {found['redundant']:,} in {found['groups']:,} groups ({across}); labels disagree in "

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -11,9 +10,14 @@ from fer_ray.pixels import Pixels
 
 #: The start of the text file that Git LFS leaves where a file was not fetched.
 LFS_POINTER = b"version https://git-lfs"
+#: The largest file that is read as one image.
+MOST_BYTES = 64 << 20
 #: Mean difference of the colour channels, in grey levels, from which an image is in colour; the chroma noise of
 #: grey pictures stored as colour JPEG stays below 2.
 _COLOUR_DIFFERENCE = 4.0
+#: So many pixels a side tell whether an image is in colour.
+_COLOUR_SIDE = 64
+_ORIENTATION = 0x0112
 
 
 class UnreadableImageError(Exception):
@@ -33,16 +37,14 @@ class Target:
     channels: int
 
 
-def read_bytes(path: Path) -> bytes:
-    """Reads a file, and refuses what can be told from its first bytes.
+def check_bytes(content: bytes | OSError) -> bytes:
+    """Refuses what can be told from a file's first bytes.
 
     Raises:
-        UnreadableImageError: If the file cannot be read, is empty or a Git LFS pointer.
+        UnreadableImageError: If the file could not be read, is empty or a Git LFS pointer.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableImageError("unreadable", str(error)) from error
+    if isinstance(content, OSError):
+        raise UnreadableImageError("unreadable", str(content)) from content
     if not content:
         raise UnreadableImageError("zero-byte", "the file is empty")
     if content.startswith(LFS_POINTER):
@@ -50,18 +52,26 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def open_image(content: bytes, decode: bool = True) -> Image.Image:
-    """Opens an image, upright; without `decode` its pixels are read only when they are asked for.
+def open_image(content: bytes) -> Image.Image:
+    """Opens an image, upright.
+
+    Raises:
+        UnreadableImageError: If the bytes are no whole image.
+    """
+    return open_turned(content)[0]
+
+
+def open_turned(content: bytes) -> tuple[Image.Image, bool]:
+    """Opens an image like `open_image`, and says whether EXIF had it turned.
 
     Raises:
         UnreadableImageError: If the bytes are no whole image.
     """
     try:
         image = Image.open(BytesIO(content))
-        if not decode:
-            return image
+        turned = _orientation(image) != 1
         image.load()
-        return ImageOps.exif_transpose(image) if "exif" in image.info else image
+        return (ImageOps.exif_transpose(image) if turned else image), turned
     except UnidentifiedImageError as error:
         raise UnreadableImageError("unreadable", "no known image format") from error
     except Image.DecompressionBombError as error:
@@ -71,12 +81,39 @@ def open_image(content: bytes, decode: bool = True) -> Image.Image:
         raise UnreadableImageError(reason, f"{type(error).__name__}: {error}") from error
 
 
+def upright_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height of an image as it is seen, from the beginning of its file; None if that does not tell."""
+    try:
+        image = Image.open(BytesIO(content))
+        width, height = image.size
+        # Pillow turns TIFF images itself.
+        turned = image.format != "TIFF" and _orientation(image) in {5, 6, 7, 8}
+        return (height, width) if turned else (width, height)
+    except Exception:  # as above; what cannot be opened is refused when its pixels are read
+        return None
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's code of how the image is to be turned; 1 is upright, and so is what is no such code."""
+    if "exif" not in image.info and image.format != "TIFF":
+        return 1
+    code = image.getexif().get(_ORIENTATION, 1)
+    return code if code in range(1, 9) else 1
+
+
 def is_colour(image: Image.Image) -> bool:
-    """Whether an image shows colour, not only a colour format."""
-    if image.mode in {"1", "L", "LA", "I", "F"} or image.mode.startswith("I;"):
+    """Whether an image shows colour, not only a colour format; looks at no more than 64 x 64 of its pixels."""
+    if is_grey_format(image):
         return False
-    small = np.asarray(image.convert("RGB"), np.int16)
+    side = (min(image.width, _COLOUR_SIDE), min(image.height, _COLOUR_SIDE))
+    sample = image.resize(side, Image.Resampling.NEAREST) if image.size != side else image
+    small = np.asarray(sample.convert("RGB"), np.int16)
     return float(np.abs(small - np.roll(small, 1, axis=2)).mean()) > _COLOUR_DIFFERENCE
+
+
+def is_grey_format(image: Image.Image) -> bool:
+    """Whether an image's format has no colours."""
+    return image.mode in {"1", "L", "LA", "I", "F"} or image.mode.startswith("I;")
 
 
 def fit_image(image: Image.Image, target: Target) -> Pixels:

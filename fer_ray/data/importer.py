@@ -1,15 +1,13 @@
-"""Imports a CSV file of pixels or class folders as a data set."""
+"""Imports faces from wherever they lie as a data set."""
 
 from pathlib import Path
 
-from fer_ray.data.csv_source import CsvSource
 from fer_ray.data.dataset import Dataset
-from fer_ray.data.folder_source import Channels, FolderSource
 from fer_ray.data.folders import check_target
-from fer_ray.data.image_files import LFS_POINTER
-from fer_ray.data.schema import MANIFEST
-from fer_ray.data.sources import Source
-from fer_ray.data.writer import WriteOptions, write_dataset
+from fer_ray.data.image_shape import Channels
+from fer_ray.data.opening import open_source
+from fer_ray.data.options import WriteOptions
+from fer_ray.data.writer import write_dataset
 from fer_ray.errors import DataError
 from fer_ray.progress import Progress, no_progress
 
@@ -19,27 +17,37 @@ def import_dataset(
     out: str | Path,
     *,
     name: str | None = None,
+    format: str = "auto",
+    votes: str | Path | None = None,
+    label_map: str | None = None,
+    merge_classes: bool = False,
     size: int | None = None,
     channels: Channels = "auto",
-    merge_classes: bool = False,
     card: dict[str, str] | None = None,
     options: WriteOptions | None = None,
     progress: Progress = no_progress,
 ) -> Dataset:
-    """Imports a source as a data set; the same images give the same fingerprint from a CSV file and from folders.
+    """Imports a source as a data set; the same images give the same fingerprint from any kind of source.
+
+    docs/data.md has a table of the kinds, what is read from their names, and their traps.
 
     Args:
-        source: A CSV file such as fer2013.csv, or a folder of class folders, in split folders or not.
+        source: A CSV file, a Parquet file, a ZIP archive, or a folder of these, of class folders or of a known data
+            set; a path, or a URI that pyarrow reads (``s3://bucket/faces``).
         out: The folder to write.
         name: Of the data set; the folder's by default.
+        format: What the source is, one of `fer_ray.data.opening.FORMATS`; ``auto`` looks at what lies there.
+        votes: FER+'s fer2013new.csv, for fer2013.csv: the votes become labels and soft labels.
+        label_map: Names for labels: ``0=angry,1=disgust``, a YAML or JSON file, or a known code such as ``raf-db``.
+        merge_classes: Make one class of folders or labels that are spellings of one emotion.
         size: Height and width to resize to; by default that of most images.
         channels: ``grey``, ``rgb``, or ``auto``: grey unless most images show colour.
-        merge_classes: Make one class of folders whose names are spellings of one emotion.
         card: Texts for model cards (``description``, ``license``, ``caveats``, ``not_for``), in place of the usual.
-        options: Duplicates, missing splits, overwriting.
+        options: Classes, splits, subjects, duplicates, overwriting.
         progress: Told how far the import is.
 
     Raises:
+        ConfigError: If an argument is none of what it may be.
         DataError: If the source is no data set, or `out` exists and may not be replaced.
     """
     options, out = options or WriteOptions(), Path(out)
@@ -47,46 +55,15 @@ def import_dataset(
         raise DataError("size", "must be at least 1 pixel", str(size))
     check_target(out, options.overwrite)
     opened = open_source(
-        Path(source), size=size, channels=channels, merge_classes=merge_classes, progress=progress
+        source,
+        format=format,
+        votes=votes,
+        label_map=label_map,
+        merge_classes=merge_classes,
+        size=size,
+        channels=channels,
+        progress=progress,
     )
     return write_dataset(
         opened, out, name=name or out.resolve().name, card=card, options=options, progress=progress
     )
-
-
-def open_source(
-    path: Path,
-    *,
-    size: int | None = None,
-    channels: Channels = "auto",
-    merge_classes: bool = False,
-    progress: Progress = no_progress,
-) -> Source:
-    """Finds out what kind of source a path is.
-
-    Raises:
-        DataError: If it is none.
-    """
-    if path.is_dir():
-        if (path / MANIFEST).is_file():
-            raise DataError(str(path), "is a data set already, and needs no import")
-        return FolderSource(path, size, channels, merge_classes, progress)
-    if not path.is_file():
-        raise DataError(str(path), "the source must be a CSV file or a folder", "no such file")
-    with path.open("rb") as file:
-        start = file.read(4096)
-    if not start:
-        raise DataError(str(path), "the source must hold images", "an empty file")
-    if start.startswith(LFS_POINTER):
-        raise DataError(
-            str(path),
-            "the source must be fetched",
-            "a Git LFS pointer",
-            "Run `git lfs pull` where it came from",
-        )
-    if b"\0" in start:
-        kind = "a ZIP archive" if start.startswith(b"PK") else "a binary file"
-        raise DataError(
-            str(path), "the source must be a CSV file or a folder", kind, "Unpack archives before the import"
-        )
-    return CsvSource(path, size)

@@ -33,7 +33,8 @@ _SPLIT_OF = _by_spelling(_SPLIT_SPELLINGS)
 _OFFICIAL_PREFIX = re.compile(r"(training|publictest|privatetest)_", re.IGNORECASE)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A name without what does not matter in it: case, spaces, underscores, hyphens."""
     return re.sub(r"[\s_\-]+", "", text).lower()
 
 
@@ -43,7 +44,7 @@ def class_name(text: str) -> str:
     Case, spaces, underscores and a leading number such as ``03_`` do not matter. Other names stay as they are.
     """
     stripped = re.sub(r"^\s*\d+[\s_.\-]+(?=\D)", "", text).strip()
-    return _EMOTION_OF.get(_plain(stripped), stripped)
+    return _EMOTION_OF.get(plain(stripped), stripped)
 
 
 def is_emotion(name: str) -> bool:
@@ -53,7 +54,7 @@ def is_emotion(name: str) -> bool:
 
 def split_name(text: str) -> str | None:
     """The split that a folder or a Usage value names; None if it names none."""
-    return _SPLIT_OF.get(_plain(text))
+    return _SPLIT_OF.get(plain(text))
 
 
 def official_split(file_name: str) -> str | None:

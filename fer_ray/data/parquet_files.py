@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from fer_ray.data.duplicates import Integers
 from fer_ray.data.schema import COMPRESSION, REJECTED_SCHEMA, ROWS_PER_GROUP
+from fer_ray.data.soft_labels import Shares
 from fer_ray.data.sources import Refusal
 
 
@@ -41,9 +42,12 @@ class SplitWriter:
         )
         self._schema, self._waiting, self._rows = schema, list[pa.RecordBatch](), 0
 
-    def add(self, images: pa.StructArray, labels: Integers) -> None:
-        """Appends images, struct<bytes, path>, and their labels."""
-        self._waiting.append(pa.record_batch([images, pa.array(labels, pa.int64())], schema=self._schema))
+    def add(self, images: pa.StructArray, labels: Integers, soft_labels: Shares | None) -> None:
+        """Appends images, struct<bytes, path>, their labels, and soft labels where the schema has them."""
+        columns = [images, pa.array(labels, pa.int64())]
+        if soft_labels is not None:
+            columns.append(pa.FixedSizeListArray.from_arrays(soft_labels.ravel(), soft_labels.shape[1]))
+        self._waiting.append(pa.record_batch(columns, schema=self._schema))
         self._rows += len(labels)
         if self._rows >= ROWS_PER_GROUP:
             self._flush()

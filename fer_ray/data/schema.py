@@ -21,19 +21,26 @@ ROWS_PER_GROUP = 1024
 COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+#: Of a data set whose source has them: shares of the classes, which sum to 1; `label` is the greatest.
+SOFT_LABEL = "soft_label"
 REJECTED_SCHEMA = pa.schema(
     [("path", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("content", pa.binary())]
 )
 
 
-def split_schema(classes: Sequence[str]) -> pa.Schema:
+def split_schema(classes: Sequence[str], soft_labels: bool = False) -> pa.Schema:
     """The Parquet schema of a split file; `datasets.load_dataset("parquet", ...)` reads it with class names."""
-    features = {
+    features: dict[str, Any] = {
         "image": {"_type": "Image"},
         "label": {"names": list(classes), "_type": "ClassLabel"},
     }
+    columns = [("image", IMAGE_TYPE), ("label", pa.int64())]
+    if soft_labels:
+        value = {"dtype": "float32", "_type": "Value"}
+        features[SOFT_LABEL] = {"feature": value, "length": len(classes), "_type": "Sequence"}
+        columns.append((SOFT_LABEL, pa.list_(pa.float32(), len(classes))))
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return pa.schema([("image", IMAGE_TYPE), ("label", pa.int64())], metadata=metadata)
+    return pa.schema(columns, metadata=metadata)
 
 
 def split_file(folder: Path, split: str) -> Path:
@@ -98,3 +105,15 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(
             str(path), "must be a data set's description", str(error), "Import the source again"
         ) from error
+
+
+def read_card(content: bytes, where: str) -> dict[str, str]:
+    """The texts for model cards in the content of a `dataset.json`.
+
+    Raises:
+        DataError: If it is none.
+    """
+    try:
+        return {str(name): str(text) for name, text in json.loads(content)["card"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(where, f"must hold a whole {MANIFEST}, or none", str(error)) from error

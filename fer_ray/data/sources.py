@@ -1,10 +1,13 @@
 """What a source of images hands to the importer, whatever file it comes from."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fer_ray.pixels import Pixels
+
+#: Shares of the classes in an image's label, by name; they sum to 1.
+SoftLabel = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class ImageBatch:
         paths: N names, unique in the source.
         refused: Of the same piece of the source.
         units: How much of the source's `total` this batch was.
+        subjects: N names of the people shown, None where the source does not say; or empty.
+        soft_labels: N soft labels, None where the source has none; or empty.
+        found: How many images showed what, by `fer_ray.data.checks` names, such as ``turned upright``.
     """
 
     images: Pixels
@@ -43,10 +49,13 @@ class ImageBatch:
     paths: Sequence[str]
     refused: Sequence[Refusal]
     units: int
+    subjects: Sequence[str | None] = ()
+    soft_labels: Sequence[SoftLabel | None] = ()
+    found: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(Protocol):
-    """A place to read images from; `decode` runs in several threads, `chunks` in one."""
+    """A place to read images from; `decode` runs in several threads, all else in one."""
 
     name: str
     #: What one step of progress is, such as ``images`` or ``MB``.
@@ -54,12 +63,21 @@ class Source(Protocol):
     #: How many units there are.
     total: int
     image_shape: tuple[int, int, int]
+    #: Texts for model cards that are known of this source.
+    card: Mapping[str, str]
 
     def chunks(self) -> Iterator[Any]:
         """Cuts the source into pieces, in order, cheaply."""
 
     def decode(self, chunk: Any) -> ImageBatch:
         """Turns one piece into pixels; thread-safe."""
+
+    def finish(self) -> None:
+        """Checks what only the whole source can show, once all pieces are decoded.
+
+        Raises:
+            DataError: If it contradicts itself, or what was asked of it.
+        """
 
     def report(self) -> dict[str, Any]:
         """What was decided about the source, for the import report; complete after the last chunk."""

@@ -3,7 +3,7 @@
 Deterministic by seed: image i depends on the seed and the size alone, not on how many are drawn or in what pieces.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from fer_ray.data.action_units import DRAWS, intensities
 from fer_ray.data.dataset import Dataset
 from fer_ray.data.face_drawing import RANGES, draw
 from fer_ray.data.labels import EMOTIONS
+from fer_ray.data.options import WriteOptions
 from fer_ray.data.schema import SPLITS
 from fer_ray.data.sources import ImageBatch
-from fer_ray.data.writer import WriteOptions, write_dataset
+from fer_ray.data.writer import write_dataset
 from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels
 from fer_ray.progress import Progress, no_progress
@@ -29,7 +30,7 @@ _PIECE = 16
 _MINIMUM_SIZE = 16
 #: Of each ten images in a row: eight to train on, one to choose on, one to report.
 _SPLIT_OF_TEN = (*[SPLITS[0]] * 8, SPLITS[1], SPLITS[2])
-_CARD = {
+_CARD: Mapping[str, str] = {
     "description": "Grey faces drawn by fer_ray from facial action units, with seven emotions.",
     "license": "Made by a program; free to use.",
     "caveats": "Drawings, not photographs: accuracies say nothing about real faces.",
@@ -90,6 +91,7 @@ class _DrawnFaces:
     def __init__(self, images: int, size: int, seed: int) -> None:
         self.total, self._size, self._seed = images, size, seed
         self.image_shape = (size, size, 1)
+        self.card = _CARD
 
     def chunks(self) -> Iterator[tuple[int, Pixels, Labels]]:
         start = 0
@@ -108,6 +110,9 @@ class _DrawnFaces:
             [],
             len(labels),
         )
+
+    def finish(self) -> None:
+        pass
 
     def report(self) -> dict[str, Any]:
         return {"kind": "synthetic", "seed": self._seed, "size": self._size}
@@ -129,6 +134,4 @@ def write_synthetic(
     """
     source = _DrawnFaces(images, size, seed)
     options = WriteOptions(overwrite=overwrite)
-    return write_dataset(
-        source, Path(out), name=Path(out).name, card=_CARD, options=options, progress=progress
-    )
+    return write_dataset(source, Path(out), name=Path(out).name, options=options, progress=progress)

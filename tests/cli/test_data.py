@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from fer_ray.cli.app import app
 from fer_ray.data.labels import EMOTIONS
 from fer_ray.data.synthetic import draw_faces
+from fer_ray.errors import FerRayError
 
 MAIN = "from fer_ray.cli.app import main; main()"
 
@@ -47,6 +48,51 @@ def test_import_as_json(csv, tmp_path):
     data = json.loads(fer_ray("import", csv, "--out", tmp_path / "faces", *words))
     assert (data["name"], data["card"]["license"], data["image_shape"]) == ("mine", "CC0", [8, 8, 1])
     assert data["report"]["kept"] == 61
+
+
+def test_import_with_every_choice_about_labels_and_splits(csv, tmp_path):
+    words = (
+        "--label-map",
+        "6=calm",
+        "--classes",
+        "happy,sad,neutral,fear",
+        "--split",
+        "60/20/20",
+        "--seed",
+        2,
+    )
+    data = json.loads(
+        fer_ray("import", csv, "--out", tmp_path / "faces", "--format", "csv", *words, "--json")
+    )
+    assert data["classes"] == ["fear", "happy", "sad", "neutral"]
+    report = data["report"]
+    assert report["splits"].startswith("made anew, as asked: by class, 60/20/20%, seed 2")
+    assert sum(report["left_out"].values()) + report["kept"] == 61
+    text = fer_ray("describe", tmp_path / "faces")
+    assert "of classes not asked for: " in text
+
+
+def test_import_with_people_from_the_paths(csv, tmp_path):
+    words = ("--group-from", r":\d*(\d)$", "--split", "60/20/20", "--json")
+    data = json.loads(fer_ray("import", csv, "--out", tmp_path / "faces", *words))
+    assert data["report"]["subjects"] == {"distinct": 10, "images": 61, "in_several_splits": 0}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--split", "80/20"), "--split"),
+        (("--classes", ","), "--classes"),
+        (("--label-map", "3"), "--label-map"),
+        (("--group-from", "("), "--group-from"),
+        (("--format", "tar"), "--format"),
+        (("--votes", "none.csv"), "no such file"),
+    ],
+)
+def test_a_wrong_choice_is_an_error_and_leaves_nothing(csv, tmp_path, words, message):
+    with pytest.raises(FerRayError, match=message):
+        fer_ray("import", csv, "--out", tmp_path / "faces", *words)
+    assert [p.name for p in tmp_path.iterdir()] == [csv.name]
 
 
 def test_synth_and_describe(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from fer_ray.data import SPLITS, csv_source
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.labels import EMOTIONS
-from fer_ray.data.writer import WriteOptions
+from fer_ray.data.options import WriteOptions
 from fer_ray.errors import DataError
 
 SPLIT_OF = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -86,9 +86,9 @@ def test_names_of_emotions_as_labels(faces, tmp_path):
         f"{label},{row.split(',')[1]}" for label, row in zip(faces.labels * 4, faces.rows() * 4, strict=True)
     ]
     (tmp_path / "named.csv").write_text("\n".join(lines))
-    data = import_dataset(tmp_path / "named.csv", tmp_path / "out", options=WriteOptions(fraction=0.2))
+    data = import_dataset(tmp_path / "named.csv", tmp_path / "out", options=WriteOptions(split=(60, 20, 20)))
     assert data.classes == EMOTIONS
-    assert "no split" in data.report["splits"]
+    assert "made anew, as asked: by class, 60/20/20%" in data.report["splits"]
     assert data.report["duplicates"]["dropped"] == {"train": 0, "validation": 0, "test": 0}
 
 
@@ -112,8 +112,9 @@ def test_resizing(faces, tmp_path):
         ("emotion,pixels,Usage\n3,,Training\n", "square"),
         ("emotion,pixels,Usage\n3,a b c d,Training\n", "1 non-numeric pixel value"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:12\n", "git lfs pull"),
-        ("PK\x03\x04\0\0", "ZIP archive"),
-        ("\x89PNG\0", "binary file"),
+        ("PK\x03\x04\0\0", "whole ZIP archive"),
+        ("\x89PNG\0", "binary file of another kind"),
+        ("PAR1\0", "whole Parquet file"),
     ],
 )
 def test_what_is_no_data_set_is_one_error(tmp_path, content, message):

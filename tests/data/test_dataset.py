@@ -8,7 +8,7 @@ import pytest
 from fer_ray.data import open_dataset
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.labels import EMOTIONS
-from fer_ray.data.writer import WriteOptions
+from fer_ray.data.options import WriteOptions
 from fer_ray.errors import DataError
 
 

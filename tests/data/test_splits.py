@@ -8,8 +8,8 @@ LABELS = np.repeat([0, 1, 2], [600, 300, 100])
 DISTINCT = np.arange(1000)
 
 
-def complete(splits, labels=LABELS, groups=DISTINCT, seed=0):
-    return complete_splits(splits, labels, groups, fraction=0.1, seed=seed)
+def complete(splits, labels=LABELS, groups=DISTINCT, seed=0, **options):
+    return complete_splits(splits, labels, groups, seed=seed, **options)
 
 
 def test_a_complete_source_is_left_alone():

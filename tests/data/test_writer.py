@@ -2,7 +2,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fer_ray.data.importer import import_dataset
-from fer_ray.data.writer import COPY, WriteOptions
+from fer_ray.data.options import WriteOptions, parse_split
+from fer_ray.data.writer import COPY
 from fer_ray.errors import ConfigError, DataError
 
 
@@ -88,10 +89,29 @@ def test_one_class_is_no_data_set(faces, tmp_path):
         import_dataset(tmp_path / "happy.csv", tmp_path / "out")
 
 
-@pytest.mark.parametrize("fraction", [0, 0.5, -1, float("nan")])
-def test_impossible_fractions(fraction):
-    with pytest.raises(ConfigError, match="fraction"):
-        WriteOptions(fraction=fraction)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": (80, 10, 11)}, "--split.*sum to 100.*80/10/11"),
+        ({"split": (90, 10, 0)}, "--split"),
+        ({"split": (120, -10, -10)}, "--split"),
+        ({"classes": ("happy", "joy")}, "--classes.*two different"),
+        ({"classes": ("happy",)}, "--classes"),
+        ({"group_from": "S[0-9]+"}, "--group-from.*must have a group"),
+        ({"group_from": "(S"}, "--group-from.*regular expression"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_impossible_options(options, message):
+    with pytest.raises(ConfigError, match=message):
+        WriteOptions(**options)
+
+
+@pytest.mark.parametrize("text", ["", "80", "80/10", "80/10/10/0", "a/b/c", "0.8/0.1/0.1", "80/20/-0"])
+def test_impossible_splits(text):
+    with pytest.raises(ConfigError, match="three whole percentages"):
+        parse_split(text)
+    assert parse_split(" 70/15 /15") == (70, 15, 15)
 
 
 def test_texts_for_model_cards_can_be_replaced(faces, tmp_path):

@@ -1,0 +1,122 @@
+"""What a row of a CSV file says about its image: the class and the split, or FER+'s votes in place of the class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fer_ray.data.entries import Wishes
+from fer_ray.data.label_map import CODES
+from fer_ray.data.labels import class_name, is_emotion, split_name
+from fer_ray.data.layouts.licences import LICENCES
+from fer_ray.data.sources import SoftLabel
+from fer_ray.data.votes import VoteRow
+from fer_ray.errors import DataError
+
+#: A CSV file's numbers are FER2013's unless a label map says otherwise.
+_CODE = CODES["fer2013"]
+#: The file has this line above its rows.
+_HEADER_LINES = 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said about a row's image; `refusal`, reason and detail, if it is not to be taken."""
+
+    label: str = ""
+    split: str | None = None
+    soft_label: SoftLabel | None = None
+    refusal: tuple[str, str] | None = None
+
+
+class CsvLabels:
+    """Reads the labels and splits of a CSV file.
+
+    Args:
+        wishes: Names for its labels.
+        split: Of all its rows, if it has no `Usage`.
+        votes: FER+'s, row by row; they decide instead of the column `emotion`.
+    """
+
+    def __init__(self, wishes: Wishes, split: str | None = None, votes: Sequence[VoteRow] = ()) -> None:
+        self._map, self._split, self._votes = wishes.labels, split, votes
+        # A file has few different cells, each many times over.
+        self._known: dict[tuple[bytes, bytes | None], Said] = {}
+        self.has_votes = bool(votes)
+        self.card: Mapping[str, str] = {"license": LICENCES["fer-plus"]} if votes else {}
+
+    def read(self, where: str, line: int, emotion: bytes, usage: bytes | None) -> Said:
+        """Reads the cells of the row at a line of the file.
+
+        Raises:
+            DataError: If the votes are of another file's rows.
+        """
+        said = self._known.get((emotion, usage))
+        if said is None:
+            said = self._known[emotion, usage] = self._read(emotion, usage)
+        return self._vote(where, line, said, usage) if self.has_votes else said
+
+    def check_rows(self, where: str, rows: int) -> None:
+        """Checks that there are votes for each of the file's rows.
+
+        Raises:
+            DataError: If there are more or fewer.
+        """
+        if self.has_votes and rows != len(self._votes):
+            raise DataError(
+                where,
+                "the votes must have a row for each row of the file",
+                f"{len(self._votes):,} for {rows:,}",
+            )
+
+    def finish(self, name: str) -> None:
+        """Checks that the label map's labels were met."""
+        self._map.check_all_met(name)
+
+    def report(self) -> dict[str, Any]:
+        """Where the labels are from."""
+        return {"labels": "FER+ votes"} if self.has_votes else {}
+
+    def _read(self, emotion: bytes, usage: bytes | None) -> Said:
+        label = self._label(_text(emotion))
+        if label is None and not self.has_votes:
+            return Said(refusal=("unknown label", repr(_text(emotion))))
+        if usage is None:
+            return Said(label or "", self._split)
+        split = split_name(_text(usage))
+        if split is None:
+            return Said(refusal=("unknown split", repr(_text(usage))))
+        return Said(label or "", split)
+
+    def _label(self, text: str) -> str | None:
+        """The class that a cell says; None for numbers without a meaning and for names of no emotion."""
+        said = self._map.said(text)
+        if said is not None:
+            return said
+        if text.isdecimal():
+            name = _CODE.get(text.lstrip("0") or "0")
+            return self._map.name(name) if name else None
+        name = class_name(text)
+        return name if is_emotion(name) else None
+
+    def _vote(self, where: str, line: int, said: Said, usage: bytes | None) -> Said:
+        row = line - 1 - _HEADER_LINES
+        if row >= len(self._votes):
+            self.check_rows(where, row + 1)
+        vote = self._votes[row]
+        if usage is not None and said.split is not None and vote.split != said.split:
+            raise DataError(
+                f"{where}:{line}",
+                "the votes must have the rows of the file, in its order",
+                f"{_text(usage)} in the file, {vote.split} in the votes",
+            )
+        verdict = vote.verdict
+        if said.refusal or verdict.refusal or verdict.soft_label is None:
+            return Said(refusal=said.refusal or verdict.refusal)
+        shares: dict[str, float] = {}
+        for name, share in verdict.soft_label.items():
+            shares[self._map.name(name)] = shares.get(self._map.name(name), 0) + share
+        return Said(self._map.name(verdict.label or ""), said.split or vote.split, shares)
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace").strip()

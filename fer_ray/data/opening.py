@@ -1,0 +1,190 @@
+"""Finds out what a source is: by what lies there, or by what the user says."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from fer_ray.data.csv_labels import CsvLabels
+from fer_ray.data.csv_source import CsvSource, columns_of
+from fer_ray.data.entries import Layout, Listing, Wishes
+from fer_ray.data.image_collections import Collection, FileCollection
+from fer_ray.data.image_files import LFS_POINTER
+from fer_ray.data.image_shape import Channels
+from fer_ray.data.image_source import ImageSource
+from fer_ray.data.joined_source import JoinedSource
+from fer_ray.data.label_map import LabelMap, parse_label_map
+from fer_ray.data.labels import split_name
+from fer_ray.data.layouts import LAYOUTS
+from fer_ray.data.parquet_collection import ParquetCollection, parquet_files
+from fer_ray.data.places import Place, locate, read_start
+from fer_ray.data.sources import Source
+from fer_ray.data.votes import VoteRow, read_votes
+from fer_ray.data.zip_place import ZipPlace
+from fer_ray.errors import ConfigError, DataError
+from fer_ray.progress import Progress, no_progress
+
+#: What `--format` may be.
+FORMATS = ("auto", "csv", "parquet", *(layout.name for layout in LAYOUTS))
+
+_KINDS = "a CSV file, a Parquet file, a ZIP archive or a folder"
+_FETCHED_BYTES = 8 << 20
+#: Where several CSV files hold the same images, as in the challenge's archive, the one to take.
+_WHOLE_CSV = ("icml_face_data.csv", "fer2013.csv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What was asked of a source."""
+
+    format: str
+    votes: Sequence[VoteRow]
+    wishes: Wishes
+    size: int | None
+    channels: Channels
+    progress: Progress
+
+
+def open_source(
+    source: str | Path,
+    *,
+    format: str = "auto",
+    votes: str | Path | None = None,
+    label_map: str | None = None,
+    merge_classes: bool = False,
+    size: int | None = None,
+    channels: Channels = "auto",
+    progress: Progress = no_progress,
+) -> Source:
+    """Opens a source; the arguments are those of `import_dataset`.
+
+    Raises:
+        ConfigError: If `format` or `label_map` is none.
+        DataError: If the source is none.
+    """
+    if format not in FORMATS:
+        raise ConfigError("--format", "must be one of " + ", ".join(FORMATS), repr(format))
+    labels = parse_label_map(label_map) if label_map else LabelMap()
+    request = _Request(
+        format=format,
+        votes=_read_votes(votes) if votes else (),
+        wishes=Wishes(labels=labels, merge_classes=merge_classes),
+        size=size,
+        channels=channels,
+        progress=progress,
+    )
+    place, file = locate(source)
+    opened = _open_place(place, request) if file is None else _open_file(place, file, request)
+    if votes and not isinstance(opened, CsvSource):
+        raise DataError(str(votes), "votes row by row belong to one CSV file", opened.name)
+    return opened
+
+
+def _open_file(place: Place, path: str, request: _Request) -> Source:
+    where = f"{place.where}/{path}"
+    start = read_start(place, path, 4096)
+    if not start:
+        raise DataError(where, "the source must hold images", "an empty file")
+    if start.startswith(LFS_POINTER):
+        remedy = "Run `git lfs pull` where it came from"
+        raise DataError(where, "the source must be fetched", "a Git LFS pointer", remedy)
+    if start.startswith(b"PK\x03\x04"):
+        name = path.rpartition("/")[2].removesuffix(".zip")
+        return _open_place(ZipPlace(_open_archive(place, path, request.progress), name, where), request)
+    kind = "parquet" if start.startswith(b"PAR1") else "csv"
+    if request.format not in {"auto", kind}:
+        raise DataError(where, f"a file must be what --format says, {request.format}", f"a file like {kind}")
+    if kind == "parquet":
+        return _images(ParquetCollection(place, [path], request.wishes), request)
+    if b"\0" in start:
+        raise DataError(where, f"the source must be {_KINDS}", "a binary file of another kind")
+    return CsvSource(place, path, CsvLabels(request.wishes, votes=request.votes), request.size)
+
+
+def _open_place(place: Place, request: _Request) -> Source:
+    listing = Listing(place, request.progress)
+    tables = parquet_files(listing.others)
+    # Beside images, CSV and Parquet files are annotations.
+    bare = request.format == "auto" and not listing.images
+    csvs = _csv_files(listing) if bare or request.format == "csv" else []
+    if csvs or request.format == "csv":
+        return _csvs(listing, csvs, request)
+    if (bare and tables) or request.format == "parquet":
+        if not tables:
+            raise DataError(place.where, "must hold Parquet files", "none")
+        return _images(ParquetCollection(place, tables, request.wishes), request)
+    layout = _layout(listing, request.format)
+    return _images(FileCollection(layout, listing, layout.read(listing, request.wishes)), request)
+
+
+def _layout(listing: Listing, name: str) -> Layout:
+    """The layout that was asked for, or the first that fits."""
+    fits = (
+        layout for layout in LAYOUTS if layout.name == name or (name == "auto" and layout.recognises(listing))
+    )
+    layout = next(fits, None)
+    if layout is None:
+        count = len(listing.sizes)
+        raise DataError(
+            listing.place.where,
+            "must hold images in one folder for each class, or another kind of source",
+            f"{count:,} files, none of them an image" if count else "an empty folder",
+            f"Name {_KINDS}",
+        )
+    return layout
+
+
+def _images(collection: Collection, request: _Request) -> Source:
+    return ImageSource(collection, request.wishes, request.size, request.channels, request.progress)
+
+
+def _csv_files(listing: Listing) -> list[str]:
+    """The CSV files with pixels and labels; the challenge's test.csv, without labels, is none."""
+    named = listing.named(lambda name: name.endswith(".csv"))
+    return [path for path in named if {"emotion", "pixels"} <= columns_of(listing.place, path).keys()]
+
+
+def _csvs(listing: Listing, paths: Sequence[str], request: _Request) -> Source:
+    """One CSV file, or one for each split by its name."""
+    place, names = listing.place, {PurePosixPath(path).name.lower(): path for path in paths}
+    whole = [names[name] for name in _WHOLE_CSV if name in names]
+    if whole or len(paths) == 1:
+        path = whole[0] if whole else paths[0]
+        return CsvSource(place, path, CsvLabels(request.wishes, votes=request.votes), request.size)
+    splits = {path: split_name(PurePosixPath(path).stem) for path in paths}
+    if not paths or None in splits.values() or len(set(splits.values())) < len(paths):
+        raise DataError(
+            place.where,
+            "must hold one CSV file of images, or one for each split, named train.csv, val.csv and test.csv",
+            ", ".join(paths) or "none",
+            "Name the file itself",
+        )
+    parts = {
+        path: CsvSource(place, path, CsvLabels(request.wishes, split=split), request.size)
+        for path, split in splits.items()
+    }
+    return JoinedSource(place.name, parts)
+
+
+def _read_votes(source: str | Path) -> Sequence[VoteRow]:
+    place, path = locate(source)
+    if path is None:
+        raise DataError(str(source), "the votes must be a file, FER+'s fer2013new.csv", "a folder")
+    with place.open(path) as file:
+        return read_votes(file, f"{place.where}/{path}")
+
+
+def _open_archive(place: Place, path: str, progress: Progress) -> IO[bytes]:
+    """An archive is read in small pieces; where each takes a journey, it is fetched first, to a temporary file."""
+    file = place.open(path)
+    if place.readers == 1:
+        return file
+    total, done = place.size(path), 0
+    local: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 the place keeps it open
+    with file:
+        while piece := file.read(_FETCHED_BYTES):
+            local.write(piece)
+            done += len(piece)
+            progress("fetching (bytes)", done, max(total, done))
+    return local

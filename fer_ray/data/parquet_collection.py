@@ -1,0 +1,132 @@
+"""Parquet files with encoded images: Hugging Face's, our own split files, others with a label beside a picture."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fer_ray.data.entries import Entry, Wishes
+from fer_ray.data.known_names import subject_in_name
+from fer_ray.data.labels import split_name
+from fer_ray.data.parquet_columns import Columns, find_columns
+from fer_ray.data.places import Place
+from fer_ray.data.schema import MANIFEST, REJECTED, read_card
+from fer_ray.data.sources import Refusal
+from fer_ray.errors import DataError
+
+_ROWS_PER_PIECE = 256
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    split: str | None
+    columns: Columns
+    rows: int
+
+
+class ParquetCollection:
+    """The rows of one or more Parquet files; the split is in a column or in the file's or its folder's name.
+
+    Args:
+        place: Where the files lie.
+        paths: The files.
+        wishes: Names for the labels.
+
+    Raises:
+        DataError: If a file is broken, has no images or labels, or has numbers as labels that nobody named.
+    """
+
+    refused: Sequence[Refusal] = ()
+
+    def __init__(self, place: Place, paths: Sequence[str], wishes: Wishes) -> None:
+        self._place, self.name = place, place.name
+        self._files = [self._open_file(path, wishes) for path in paths]
+        self.total = sum(file.rows for file in self._files)
+        self._own = place.size(MANIFEST) > 0
+        self.card: Mapping[str, str] = read_card(place.read(MANIFEST), place.where) if self._own else {}
+
+    def pieces(self) -> Iterator[Sequence[Entry]]:
+        """Rows, with their encoded images."""
+        for file in self._files:
+            with self._opened(file.path) as opened:
+                row = 0
+                for batch in opened.iter_batches(
+                    _ROWS_PER_PIECE, columns=file.columns.names, use_threads=False
+                ):
+                    yield self._entries(file, batch, row)
+                    row += batch.num_rows
+
+    def load(self, entries: Sequence[Entry], limit: int = -1) -> Iterator[bytes | OSError]:
+        """The entries bring their images with them."""
+        for entry in entries:
+            yield OSError("no image in the row") if entry.content is None else entry.content
+
+    def report(self) -> dict[str, Any]:
+        """The files and their columns."""
+        return {
+            "kind": "fer_ray data set" if self._own else "parquet",
+            "files": len(self._files),
+            "columns": sorted({name for file in self._files for name in file.columns.names}),
+        }
+
+    def _open_file(self, path: str, wishes: Wishes) -> _File:
+        where = f"{self._place.where}: {path}"
+        with self._opened(path) as file:
+            columns = find_columns(file.schema_arrow, where)
+            labels = columns.distinct_labels(file.read([columns.label], use_threads=False).column(0))
+            wishes.labels.check_labels(where, labels, wishes.merge_classes)
+            return _File(path, _split_in_path(path), columns, file.metadata.num_rows)
+
+    def _entries(self, file: _File, batch: pa.RecordBatch, start: int) -> list[Entry]:
+        columns = file.columns
+        rows = zip(
+            columns.images(batch),
+            columns.labels(batch),
+            columns.splits(batch),
+            columns.soft_labels(batch),
+            strict=True,
+        )
+        entries = []
+        for number, ((content, path), label, split, soft_label) in enumerate(rows, start):
+            name = path or f"{file.path}:{number}"
+            refusal = None if label is not None else ("unknown label", "no label in the row")
+            if split is not None and split_name(split) is None:
+                refusal = "unknown split", repr(split)
+            entries.append(
+                Entry(
+                    name,
+                    label,
+                    file.split if split is None else split_name(split),
+                    subject_in_name(PurePosixPath(name).name),
+                    soft_label=soft_label,
+                    refusal=refusal,
+                    content=content,
+                )
+            )
+        return entries
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[pq.ParquetFile]:
+        try:
+            with self._place.open(path) as file:
+                yield pq.ParquetFile(file, pre_buffer=False)
+        except (pa.ArrowException, OSError) as error:
+            where = f"{self._place.where}: {path}"
+            raise DataError(where, "must be a whole Parquet file", str(error).strip().rstrip(".")) from error
+
+
+def parquet_files(paths: Sequence[str]) -> list[str]:
+    """Those of a place's files that are Parquet files with images; not what an import of ours refused."""
+    return [p for p in paths if p.lower().endswith(".parquet") and PurePosixPath(p).name != REJECTED]
+
+
+def _split_in_path(path: str) -> str | None:
+    """The split that ``data/train-00000-of-00002.parquet`` or ``default/train/0000.parquet`` names."""
+    *folders, name = PurePosixPath(path).parts
+    words = name.removesuffix(".parquet").replace(".", "-").split("-")
+    return next((s for text in (words[0], *reversed(folders)) if (s := split_name(text))), None)

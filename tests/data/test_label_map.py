@@ -1,0 +1,148 @@
+import json
+
+import pytest
+import source_shapes as shapes
+
+from fer_ray.data.importer import import_dataset
+from fer_ray.data.label_map import CODES, LabelMap, parse_label_map
+from fer_ray.data.labels import EMOTIONS
+from fer_ray.data.options import WriteOptions
+from fer_ray.errors import ConfigError, DataError
+
+FACES = shapes.Faces()
+RAF_DB = ",".join(f"{number}={name}" for number, name in enumerate(shapes.RAF_DB, 1))
+
+
+def test_labels_are_named_as_said_else_as_spelled_else_as_they_are():
+    labels = LabelMap({"0": "joyful", "Bored": "neutral", "joy": "sad"})
+    assert [
+        labels.name(text) for text in ("0", "00", " bored ", "JOY", "happiness", "anger", "Thinking")
+    ] == [
+        "happy",
+        "happy",
+        "neutral",
+        "sad",
+        "happy",
+        "angry",
+        "Thinking",
+    ]
+
+
+def test_an_emotions_own_name_meets_its_spellings():
+    assert LabelMap({"happy": "sad"}).name("Happiness") == "sad"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("map.yaml", "1: surprise\n2: fear\n3: disgust\n4: happy\n5: sad\n6: anger\n7: neutral\n"),
+        ("map.yml", "\n".join(f"{number}: {name}" for number, name in enumerate(shapes.RAF_DB, 1))),
+        ("map.json", json.dumps({str(number): name for number, name in enumerate(shapes.RAF_DB, 1)})),
+    ],
+)
+def test_text_files_and_codes_mean_the_same(tmp_path, file, content):
+    (tmp_path / file).write_text(content)
+    maps = [parse_label_map(text) for text in (RAF_DB, str(tmp_path / file), "raf-db")]
+    for number, name in enumerate(shapes.RAF_DB, 1):
+        assert {labels.name(str(number)) for labels in maps} == {name}
+
+
+def test_a_list_in_a_file_counts_from_zero(tmp_path):
+    (tmp_path / "map.yaml").write_text("[anger, disgust, fear]")
+    assert parse_label_map(str(tmp_path / "map.yaml")).name("2") == "fear"
+
+
+def test_the_known_codes():
+    assert [CODES["affectnet"][str(n)] for n in range(8)] == [*shapes.AFFECTNET, "contempt"]
+    assert [CODES["raf-db"][str(n)] for n in range(1, 8)] == list(shapes.RAF_DB)
+    assert [CODES["fer2013"][str(n)] for n in range(7)] == list(EMOTIONS)
+    assert [CODES["ck-plus"][str(n)] for n in range(8)] == list(shapes.CK_PLUS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("happy", "must name a class for each label"),
+        ("", "must name a class for each label"),
+        ("0=happy,1", "must name a class for each label"),
+        ("0=", "a class must have a name"),
+        ("0=3", "a class must have a name"),
+        ("0=happy,0=sad", "each label once"),
+        ("none.yaml", "YAML or JSON file"),
+        ("broken.json", "YAML or JSON file"),
+        ("text.yaml", "must map labels"),
+        ("no.yaml", "a class must have a name"),
+    ],
+)
+def test_what_is_no_label_map(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "text.yaml").write_text("hello")
+    (tmp_path / "no.yaml").write_text("3: no")
+    with pytest.raises(ConfigError, match=message):
+        parse_label_map(text)
+
+
+@pytest.mark.parametrize("make", [shapes.numbered_folders, shapes.bare_parquet])
+def test_numbers_are_never_guessed(make, tmp_path):
+    source = make(tmp_path, FACES)
+    with pytest.raises(DataError, match=r"numbers as labels need names.*Received: 1.*--label-map"):
+        import_dataset(source, tmp_path / "out")
+    with pytest.raises(DataError, match=r"numbers as labels need names.*Received: 7"):
+        import_dataset(source, tmp_path / "out", label_map=RAF_DB.rpartition(",")[0])
+
+
+@pytest.mark.parametrize("make", [shapes.numbered_folders, shapes.fer2013_csv, shapes.hugging_face])
+def test_a_label_that_is_nowhere_is_one_error(make, tmp_path):
+    with pytest.raises(DataError, match="none called joi"):
+        import_dataset(
+            make(tmp_path, FACES),
+            tmp_path / "out",
+            label_map=RAF_DB + ",joi=happy" if make is shapes.numbered_folders else "joi=happy",
+        )
+
+
+def test_a_csv_files_numbers_can_mean_something_else(tmp_path):
+    source = shapes.fer2013_csv(tmp_path, FACES)
+    data = import_dataset(source, tmp_path / "out", label_map="affectnet")
+    assert data.counts["test"] == dict.fromkeys(data.classes, 1)
+    images, labels = data.load("test")
+    said = {image.tobytes(): shapes.AFFECTNET[EMOTIONS.index(label)] for _, image, label, _ in FACES}
+    assert [data.classes[label] for label in labels] == [said[image.tobytes()] for image in images]
+
+
+def test_a_map_is_the_word_that_makes_two_folders_one(tmp_path):
+    source = shapes.flat_folders(tmp_path, FACES)
+    (source / "fear").rename(source / "joy")
+    with pytest.raises(DataError, match=r"happy, joy.*--merge-classes"):
+        import_dataset(source, tmp_path / "out")
+    data = import_dataset(source, tmp_path / "out", label_map="joy=happy")
+    assert sum(data.counts[split]["happy"] for split in data.counts) == 20
+
+
+def test_two_spellings_in_a_parquet_file_need_a_word_too(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["joy" if number % 14 == 3 else label for number, _, label, _ in FACES]
+    table = pa.table({"image": [shapes.png(image) for _, image, _, _ in FACES], "label": names})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"happy, joy.*--merge-classes"):
+        import_dataset(tmp_path / "a.parquet", tmp_path / "out")
+    data = import_dataset(tmp_path / "a.parquet", tmp_path / "out", merge_classes=True)
+    assert data.classes == EMOTIONS
+
+
+@pytest.mark.parametrize("make", [shapes.fer2013_csv, shapes.class_folders, shapes.hugging_face])
+def test_only_the_classes_that_were_asked_for(make, tmp_path):
+    options = WriteOptions(classes=("Joy", "sad", "neutral"))
+    data = import_dataset(make(tmp_path, FACES), tmp_path / "out", options=options)
+    assert data.classes == ("happy", "sad", "neutral")
+    assert data.report["left_out"] == dict.fromkeys(("angry", "disgust", "fear", "surprise"), 10)
+    assert (data.report["images"], data.report["kept"], data.report["refused"]) == (70, 30, {})
+
+
+def test_a_class_that_nobody_shows_cannot_be_asked_for(tmp_path):
+    options = WriteOptions(classes=("happy", "contempt"))
+    with pytest.raises(DataError, match=r"asked for: contempt.*only angry, disgust"):
+        import_dataset(shapes.fer2013_csv(tmp_path, FACES), tmp_path / "out", options=options)
