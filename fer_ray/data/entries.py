@@ -49,8 +49,9 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Unique in the source."""
-        return f"{self.path}#{self.face}" if self.face else self.path
+        """Unique in the source, but for file names that are no UTF-8, of which the odd bytes are replaced."""
+        path = self.path.encode(errors="surrogateescape").decode(errors="replace")
+        return f"{path}#{self.face}" if self.face else path
 
 
 class Listing:

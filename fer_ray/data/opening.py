@@ -98,7 +98,8 @@ def _open_file(place: Place, path: str, request: _Request) -> Source:
     if kind == "parquet":
         return _images(ParquetCollection(place, [path], request.wishes), request)
     if b"\0" in start:
-        raise DataError(where, f"the source must be {_KINDS}", "a binary file of another kind")
+        remedy = "Unpack other archives before the import"
+        raise DataError(where, f"the source must be {_KINDS}", "a binary file of another kind", remedy)
     return CsvSource(place, path, CsvLabels(request.wishes, votes=request.votes), request.size)
 
 

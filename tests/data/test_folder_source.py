@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -201,6 +202,16 @@ def test_what_is_no_data_set_is_one_error(tmp_path, names):
     with pytest.raises(DataError, match="one folder for each class"):
         import_dataset(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_whose_name_is_no_text_is_read(folders, tmp_path):
+    odd = os.fsencode(folders / "train" / "happy") + b"/\xff.png"
+    Image.fromarray(np.arange(144, dtype=np.uint8).reshape(12, 12)).save(tmp_path / "odd.png")
+    os.rename(tmp_path / "odd.png", odd)
+    data = import_dataset(folders, tmp_path / "out")
+    assert data.report["kept"] == 81
+    paths = pq.read_table(data.path / "train.parquet").column("image").to_pylist()
+    assert "train/happy/\ufffd.png" in [image["path"] for image in paths]
 
 
 def test_a_data_set_can_be_imported_again(folders, tmp_path):

@@ -195,7 +195,7 @@ def test_class_folders_in_an_object_store(upload, tmp_path):
 
 
 def test_annotations_in_an_object_store(upload, tmp_path):
-    source = shapes.affectnet_arrays(tmp_path, FACES)
+    source = shapes.fer_plus_folders(tmp_path, FACES)
     plain = import_dataset(source, tmp_path / "plain")
     assert import_dataset(upload(source), tmp_path / "data").fingerprint == plain.fingerprint
 

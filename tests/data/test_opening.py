@@ -1,0 +1,114 @@
+"""What a source is taken for, and what is said where that cannot be told."""
+
+import numpy as np
+import pytest
+import source_shapes as shapes
+
+from fer_ray.data.importer import import_dataset
+from fer_ray.data.opening import FORMATS
+from fer_ray.errors import ConfigError, DataError
+
+FACES = shapes.Faces()
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"auto", "folders", "jaffe", "kdef"}))
+def test_a_data_set_without_its_annotations_is_one_error(format, tmp_path):
+    with pytest.raises(DataError, match="must hold"):
+        import_dataset(shapes.flat_folders(tmp_path, FACES), tmp_path / "out", format=format)
+
+
+@pytest.mark.parametrize("format", ["jaffe", "kdef"])
+def test_a_data_set_without_its_names_is_one_error(format, tmp_path):
+    with pytest.raises(DataError, match="70 unknown label"):
+        import_dataset(shapes.flat_folders(tmp_path, FACES), tmp_path / "out", format=format)
+
+
+def test_an_unknown_format_is_one_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"must be one of auto, csv, .*'tar'"):
+        import_dataset(shapes.flat_folders(tmp_path, FACES), tmp_path / "out", format="tar")
+
+
+@pytest.mark.parametrize(("make", "format"), [(shapes.fer2013_csv, "parquet"), (shapes.bare_parquet, "csv")])
+def test_a_file_of_another_format_is_one_error(make, format, tmp_path):
+    with pytest.raises(DataError, match=f"what --format says, {format}"):
+        import_dataset(make(tmp_path, FACES), tmp_path / "out", format=format)
+
+
+def test_folders_named_like_emotions_decide_unless_names_are_asked_for(tmp_path):
+    for number, image, label, _ in FACES:
+        name = f"A{'FM'[number % 2]}{number // 7 + 1:02d}{shapes.LETTERS['angry']}S.JPG"
+        shapes.save(tmp_path / "faces" / label / name, image)
+    assert import_dataset(tmp_path / "faces", tmp_path / "a").report["source"]["kind"] == "folders"
+    with pytest.raises(DataError, match="two classes"):
+        import_dataset(tmp_path / "faces", tmp_path / "b", format="kdef")
+
+
+def test_the_challenges_archive_holds_its_images_several_times_and_is_read_once(tmp_path):
+    folder = tmp_path / "challenge"
+    folder.mkdir()
+    shapes.icml_csv(folder, FACES)
+    shapes.fer2013_csv(folder, FACES).rename(folder / "train.csv")
+    (folder / "test.csv").write_text("pixels\n1 2 3 4\n")
+    (folder / "fer2013.tar.gz").write_bytes(b"\x1f\x8b\0")
+    data = import_dataset(folder, tmp_path / "out")
+    assert data.report["source"]["name"] == "icml_face_data.csv"
+    assert data.report["images"] == 70
+
+
+@pytest.mark.parametrize(
+    "names", [("a.csv", "b.csv"), ("train.csv", "training.csv"), ("train.csv", "more.csv")]
+)
+def test_csv_files_that_are_not_one_for_each_split_are_one_error(names, tmp_path):
+    for name in names:
+        shapes.fer2013_csv(tmp_path / "faces", FACES).rename(tmp_path / "faces" / name)
+    with pytest.raises(DataError, match="one for each split"):
+        import_dataset(tmp_path / "faces", tmp_path / "out")
+
+
+def test_csv_files_of_different_sizes_need_one(tmp_path):
+    source = shapes.split_csvs(tmp_path, FACES)
+    pixels = " ".join(map(str, np.arange(64)))
+    (source / "test.csv").write_text("emotion,pixels\n" + "\n".join(f"{n},{pixels}" for n in range(7)))
+    with pytest.raises(DataError, match=r"images of one size.*--size"):
+        import_dataset(source, tmp_path / "out")
+    assert import_dataset(source, tmp_path / "out", size=12).image_shape == (12, 12, 1)
+
+
+def test_another_archive_is_to_be_unpacked(tmp_path):
+    (tmp_path / "fer2013.tar.gz").write_bytes(b"\x1f\x8b\x08\0\0\0")
+    with pytest.raises(DataError, match="Unpack other archives"):
+        import_dataset(tmp_path / "fer2013.tar.gz", tmp_path / "out")
+
+
+def test_an_annotation_that_is_broken_costs_its_image_only(tmp_path):
+    source = shapes.affectnet_arrays(tmp_path, shapes.Faces(140))
+    (source / "train_set" / "annotations" / "0_exp.npy").write_bytes(b"no array")
+    np.save(source / "train_set" / "annotations" / "1_exp.npy", np.array({"a": 1}), allow_pickle=True)
+    np.save(source / "train_set" / "annotations" / "2_exp.npy", np.array("11"))
+    (source / "train_set" / "annotations" / "3_exp.npy").write_bytes(b"")
+    (source / "train_set" / "images" / "4.jpg").unlink()
+    data = import_dataset(source, tmp_path / "out")
+    assert data.report["refused"] == {"unknown label": 4, "missing file": 1}
+
+
+def test_lines_of_expw_that_are_broken_cost_their_face_only(tmp_path):
+    source = shapes.expw(tmp_path, FACES)
+    with (source / "label" / "label.lst").open("a") as file:
+        file.write(
+            "2.jpg 7 1 2 3\n2.jpg 8 a b c d 1.0 3\n2.jpg 9 11 21 34 24 1.0 9\ngone.jpg 0 1 2 3 4 1.0 3\n\n"
+        )
+    data = import_dataset(source, tmp_path / "out")
+    assert data.report["refused"] == {
+        "box outside the image": 1,
+        "broken annotation": 2,
+        "unknown label": 1,
+        "missing file": 1,
+    }
+
+
+def test_boxes_at_the_border_are_clamped(tmp_path):
+    source = shapes.expw(tmp_path, FACES)
+    with (source / "label" / "label.lst").open("a") as file:
+        file.write("2.jpg 7 -5 -5 8 8 60.0 3\n")
+    data = import_dataset(source, tmp_path / "out")
+    assert data.report["kept"] == 71 and data.report["refused"] == {"box outside the image": 1}
