@@ -112,12 +112,50 @@ def synth(
 @app.command()
 def describe(
     folder: Annotated[Path, typer.Argument(help="A data set: a folder with dataset.json.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a page with figures to this new folder.")
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="Shown per class and split.")] = 6,
+    seed: _Seed = 0,
+    no_images: Annotated[
+        bool, typer.Option("--no-images", help="No images and none of their names, charts only.")
+    ] = False,
+    no_augmented: Annotated[
+        bool, typer.Option("--no-augmented", help="No augmented samples: needs no TensorFlow.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page in --out.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Show a data set's counts, fingerprint and import report."""
+    """Show a data set's counts, sizes, copies and import report; with --out as a page with figures."""
     from fer_ray.data import open_dataset
 
-    _show(open_dataset(folder), as_json)
+    data = open_dataset(folder)
+    if out is not None:
+        from fer_ray.cli.console import progress_bar
+        from fer_ray.data.page import PageOptions, write_page
+        from fer_ray.training.augment_samples import augment_samples
+        from fer_ray.training.threads import limit_threads
+
+        limit_threads(1)
+        options = PageOptions(
+            images=images,
+            seed=seed,
+            faces=not no_images,
+            augment=None if no_images or no_augmented else augment_samples,
+            overwrite=overwrite,
+        )
+        with progress_bar() as progress:
+            write_page(data, out, options, progress)
+    _show(data, as_json)
+    if not as_json:
+        _say_where(out)
+
+
+def _say_where(out: Path | None) -> None:
+    from fer_ray.cli.console import stdout
+
+    text = f"Page: {out / 'index.html'}" if out else "A page with figures: add --out FOLDER"
+    stdout.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _show(data: "Dataset", as_json: bool) -> None:

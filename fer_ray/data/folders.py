@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,8 +10,21 @@ from fer_ray.data.schema import MANIFEST
 from fer_ray.errors import DataError
 
 
-def check_target(out: Path, overwrite: bool) -> None:
-    """Checks that a data set may be written to `out`; only an existing data set or nothing is replaced.
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder holds a data set."""
+    return (folder / MANIFEST).is_file()
+
+
+def check_target(
+    out: Path, overwrite: bool, ours: Callable[[Path], bool] = is_dataset, kind: str = "a data set"
+) -> None:
+    """Checks that `out` may be written; only an empty folder or one of `ours` is ever replaced.
+
+    Args:
+        out: The folder.
+        overwrite: Whether it may be there already.
+        ours: Says whether a folder is what will be written, and so may be replaced.
+        kind: What that is called.
 
     Raises:
         DataError: If `out` exists and may not be replaced.
@@ -20,18 +33,23 @@ def check_target(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise DataError(str(out), "the output folder must not exist", remedy="Add --overwrite to replace it")
-    if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):
-        raise DataError(str(out), "only a data set or an empty folder is ever overwritten")
+    if not out.is_dir() or (any(out.iterdir()) and not ours(out)):
+        raise DataError(str(out), f"only {kind} or an empty folder is ever overwritten")
 
 
 @contextmanager
-def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+def new_folder(
+    out: Path, overwrite: bool, ours: Callable[[Path], bool] = is_dataset, kind: str = "a data set"
+) -> Iterator[Path]:
     """Yields a temporary sibling of `out` to build in; it becomes `out` if the block succeeds.
+
+    Args:
+        out, overwrite, ours, kind: As for `check_target`.
 
     Raises:
         DataError: If `out` exists and may not be replaced.
     """
-    check_target(out, overwrite)
+    check_target(out, overwrite, ours, kind)
     temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

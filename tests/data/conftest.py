@@ -50,6 +50,6 @@ def faces() -> Faces:
     return Faces(80)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_faces() -> type[Faces]:
     return Faces
