@@ -72,7 +72,8 @@ def _warnings(plan: Plan, candidates: Candidates) -> list[str]:
         told.append(
             f"{plan.straddling:,} people are shown in more than one split; --split makes splits that part them"
         )
-    if faceless := candidates.checks.faceless:
-        some = ", ".join(faceless[:3]) + (", ..." if len(faceless) > 3 else "")
-        told.append(f"images that can show no face, near-black or without contrast, are kept: {some}")
+    if candidates.checks.faceless:
+        told.append(
+            "images that can show no face, near-black or without contrast, are kept; dataset.json names them"
+        )
     return told

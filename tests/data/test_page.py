@@ -14,6 +14,7 @@ from fer_ray.data.importer import import_dataset
 from fer_ray.data.page import CHARTS, PageOptions, write_page
 from fer_ray.data.schema import SPLITS
 from fer_ray.data.shown import Augmented
+from fer_ray.data.synthetic import write_synthetic
 from fer_ray.errors import ConfigError, DataError
 
 
@@ -222,6 +223,15 @@ def test_names_are_text_and_nothing_else(make_faces, tmp_path):
     html = write_page(data, tmp_path / "out").read_text()
     assert "<script" not in html and "<img src=x" not in html
     assert class_name in [row[0] for row in Page(html).tables["Images per class and split"]]
+
+
+def test_large_images_are_shown_small(tmp_path):
+    data = write_synthetic(tmp_path / "data", images=80, size=200)
+    page = Page(write_page(data, tmp_path / "out", PageOptions(images=1)).read_text())
+    shown = [address for alt, address in page.images if alt == "happy, train"]
+    assert len(shown) == 1 and shown[0].startswith("data:image/jpeg")
+    small = Image.open(io.BytesIO(base64.b64decode(shown[0].partition(",")[2])))
+    assert small.size == (96, 96) and np.asarray(small).std() > 20
 
 
 def test_a_split_whose_images_are_all_copies_of_another(make_faces, tmp_path):
