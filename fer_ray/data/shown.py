@@ -73,7 +73,7 @@ def shrink(image: Pixels) -> Pixels:
 
 
 def thumbnail(image: Pixels) -> str:
-    """The shrunk image as a data URI: PNG if it is shown as it is, JPEG, a quarter of the size, if it had to shrink."""
+    """The shrunk image as a data URI: PNG as it is, JPEG, a quarter of the size, if it had to shrink."""
     small = shrink(image)
     buffer, kind = io.BytesIO(), "png" if small.shape == image.shape else "jpeg"
     Image.fromarray(small[:, :, 0] if small.shape[2] == 1 else small).save(buffer, kind, optimize=True)

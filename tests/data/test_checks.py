@@ -46,7 +46,8 @@ def test_images_that_can_show_no_face_are_counted_named_and_kept(folders, tmp_pa
     assert data.report["kept"] == 71
     assert found(data) == ({name: 1} if name else {})
     assert data.report["faceless"] == (["happy/dark.png"] if name else [])
-    assert any("happy/dark.png" in warning for warning in data.report["warnings"]) == bool(name)
+    told = any(warning.startswith("images that can show no face") for warning in data.report["warnings"])
+    assert told == bool(name)
 
 
 def test_black_rows_of_a_csv_file_are_counted_too(tmp_path):
