@@ -4,15 +4,19 @@ import logging
 import os
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from fer_ray.errors import ClusterError
+from fer_ray.nodes.state import Cluster, read_cluster
 
 _PROBE_SECONDS = 5.0
 #: Ray's own settings for a driver whose head is gone. Left alone, Ray ends the whole process after a minute, in the
 #: middle of a call; with these the call fails first, and the driver can say what happened and keep its results.
 _LOST_HEAD = {"RAY_gcs_server_request_timeout_seconds": "20", "RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
+#: Variables that the token of a cluster of ours has taken the place of; None where one was not set.
+_replaced: dict[str, str | None] = {}
 
 
 def start_ray() -> None:
@@ -21,6 +25,7 @@ def start_ray() -> None:
     Raises:
         ClusterError: If it does not start.
     """
+    _give_token_back()
     _require_token()
     import ray
 
@@ -39,13 +44,21 @@ def start_ray() -> None:
 def connect_ray(address: str | None) -> None:
     """Connects to a running cluster.
 
+    Where `fer-ray cluster up` started it on this machine, its token is used.
+
     Args:
-        address: Of its head, host:port, or ``auto``.
+        address: Of its head, host:port, or ``auto``: the cluster that `fer-ray cluster up` started on this machine,
+            else the one that Ray finds.
 
     Raises:
         ClusterError: If it does not answer.
     """
-    if _has_token():
+    _give_token_back()
+    own = _own_cluster(address)
+    if own is not None:
+        address = own.address
+        _take_token(own)
+    elif _has_token():
         _require_token()
     import ray
 
@@ -55,7 +68,10 @@ def connect_ray(address: str | None) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no common class for what a connection can meet
-        remedy = "Start one, or give the address of its head; RAY_AUTH_MODE must be as it is there"
+        remedy = (
+            "Start one, or give the address of its head. If it wants a token, set RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN_PATH to the file that holds it"
+        )
         raise ClusterError(f"Ray cluster {address}", "must answer", _first_line(error), remedy) from error
 
 
@@ -123,6 +139,41 @@ def token_place() -> str:
     if os.environ.get("RAY_AUTH_TOKEN"):
         return "the environment variable RAY_AUTH_TOKEN"
     return os.environ.get("RAY_AUTH_TOKEN_PATH") or str(Path.home() / ".ray" / "auth_token")
+
+
+def _own_cluster(address: str | None) -> Cluster | None:
+    """The cluster of `fer-ray cluster up`, where the address means that one."""
+    own = read_cluster()
+    if own is None or address not in (own.address, "auto"):
+        return None
+    return own if head_answers(own.address) else None
+
+
+def _take_token(cluster: Cluster) -> None:
+    """Makes this process send the token of a cluster; Ray knows one per process."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        _replaced[name] = os.environ.pop(name, None)
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(cluster.token_file))
+    _read_token_anew()
+
+
+def _give_token_back() -> None:
+    """What `_take_token` has put aside is as it was."""
+    if not _replaced:
+        return
+    for name, value in _replaced.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    _replaced.clear()
+    _read_token_anew()
+
+
+def _read_token_anew() -> None:
+    """Ray reads the variables once: the mode on import, the token on its first use."""
+    raylet = import_module("ray._raylet")
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _require_listener(address: str | None) -> None:

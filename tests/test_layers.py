@@ -42,7 +42,9 @@ def test_rooms_import_downwards_only():
     assert "Rooms import downwards only KEPT" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sweep", "--help"], ["models", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["sweep", "--help"], ["models", "--help"], ["cluster", "--help"], ["--version"]]
+)
 def test_help_comes_without_a_heavy_import(arguments):
     modules, out = modules_after(
         f"import sys\nsys.argv = ['fer-ray', *{arguments!r}]\nfrom fer_ray.cli.app import main\nmain()"
@@ -53,14 +55,14 @@ def test_help_comes_without_a_heavy_import(arguments):
 
 
 @pytest.mark.parametrize(
-    "room", ["data", "spaces", "results", "registry", "export", "training", "search", "serving"]
+    "room", ["data", "spaces", "results", "registry", "nodes", "export", "training", "search", "serving"]
 )
 def test_a_rooms_front_door_imports_no_tensorflow(room):
     modules, _ = modules_after(f"import fer_ray.{room}")
     assert modules & {"tensorflow", "keras", "keras_tuner"} == set()
 
 
-@pytest.mark.parametrize("room", ["data", "spaces", "results", "registry", "export", "training"])
+@pytest.mark.parametrize("room", ["data", "spaces", "results", "registry", "nodes", "export", "training"])
 def test_nothing_below_search_and_serving_knows_ray(room):
     code = (
         "import importlib, pkgutil\n"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fer_ray import __version__
-from fer_ray.cli import data, demo, models, serve, spaces, sweep
+from fer_ray.cli import cluster, data, demo, models, serve, spaces, sweep
 from fer_ray.errors import FerRayError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -15,6 +15,7 @@ app.add_typer(spaces.app, name="spaces", help="Show what a search space holds.")
 app.add_typer(sweep.app, name="sweep", help="Run, resume and read hyperparameter sweeps.")
 app.add_typer(models.app, name="models", help="List, evaluate and promote registered models.")
 app.add_typer(serve.app, name="serve", help="Put a registered model behind an endpoint.")
+app.add_typer(cluster.app, name="cluster", help="Start, show and end a Ray cluster on this machine.")
 app.command("predict")(serve.predict)
 app.command("demo")(demo.demo)
 

@@ -6,15 +6,9 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from fer_ray.errors import ClusterError, ServingError
+from fer_ray.ha_proxy import HA_PROXY, QUIET, HaProxySettings, is_loopback, prepare_environment
+from fer_ray.ports import is_free
 from fer_ray.ray_connection import connect_ray, dashboard_url, is_connected, start_ray
-from fer_ray.serving.ingress import (
-    HA_PROXY,
-    QUIET,
-    HaProxySettings,
-    is_loopback,
-    prepare_environment,
-    require_free_port,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +66,17 @@ def connect(address: str | None) -> Cluster:
     return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected)
 
 
+def require_free_port(host: str, port: int) -> None:
+    """Refuses a port that something listens on.
+
+    Raises:
+        ServingError: If the port cannot be bound.
+    """
+    if not is_free(host, port):
+        remedy = "Choose another with --port, or stop what uses it"
+        raise ServingError(f"port {port} of {host}", "must be free", "it is in use", remedy)
+
+
 def _gcs_address() -> str:
     import ray
 
@@ -105,6 +110,14 @@ def check_cluster(host: str, cpus: int) -> None:
         remedy = "Pass --host 0.0.0.0 and let a firewall decide who reaches the ports"
         rule = f"must be reachable from all {len(machines)} machines of the cluster"
         raise ServingError("host", rule, host, remedy)
+
+
+def ingress_location() -> str:
+    """Where HAProxy runs: on every node, or on the head alone where nodes share a machine, and so a port."""
+    import ray
+
+    alive = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+    return "EveryNode" if len(set(alive)) == len(alive) else "HeadOnly"
 
 
 def stop_cluster(cluster: Cluster) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 from fer_ray.errors import ServingError
 from fer_ray.progress import Progress, no_progress
 from fer_ray.registry.store import Registry
-from fer_ray.serving.cluster import Cluster, check_cluster, connect, start_cluster, stop_cluster
+from fer_ray.serving.cluster import (
+    Cluster,
+    check_cluster,
+    connect,
+    ingress_location,
+    start_cluster,
+    stop_cluster,
+)
 from fer_ray.serving.endpoints import (
     APPLICATION_PREFIX,
     Endpoint,
@@ -116,7 +123,9 @@ def _start_serve(host: str, port: int) -> None:
         remedy = f"Use --host {running['host']} --port {running['port']}, or stop what it serves"
         raise ServingError("Ray Serve", f"runs already at {listening}", f"{host}:{port}", remedy)
     options = {"host": host, "port": port, "request_timeout_s": _REQUEST_TIMEOUT_S}
-    serve.start(http_options=options, logging_config={"enable_access_log": False})
+    serve.start(
+        proxy_location=ingress_location(), http_options=options, logging_config={"enable_access_log": False}
+    )
 
 
 def _run(application: Any, name: str, route: str, timeout_s: float, progress: Progress) -> None:

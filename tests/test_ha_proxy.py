@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray.errors import ServingError
-from fer_ray.serving import ingress
-from fer_ray.serving.ingress import is_loopback, prepare_environment, require_free_port
+from fer_ray import ha_proxy
+from fer_ray.ha_proxy import is_loopback, prepare_environment
 
 
 @pytest.fixture(autouse=True)
@@ -17,20 +16,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable)
 
 
-def test_a_port_in_use_is_refused() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(ServingError, match=f"port {port}"):
-            require_free_port("127.0.0.1", port)
-    require_free_port("127.0.0.1", port)
-
-
 def test_the_environment_is_private_and_undone() -> None:
     before = dict(os.environ)
     settings = prepare_environment()
     assert os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
     assert stat.S_IMODE(settings.folder.stat().st_mode) == 0o700
-    for variable in ingress._FILES:
+    for variable in ha_proxy._FILES:
         assert Path(os.environ[variable]).parent == settings.folder
     settings.undo()
     assert not settings.folder.exists() and dict(os.environ) == before

