@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fer_ray.nodes import Cluster, ClusterStatus
 
 app = typer.Typer(no_args_is_help=True)
+_JOBS_SHOWN = 10
 
 _State = Annotated[
     Path | None,
@@ -105,9 +106,8 @@ def _show(found: "ClusterStatus") -> None:
     ]
     print_table(f"Ray cluster {found.address}", rows)
     if found.jobs:
-        print_table(
-            "Jobs", [{"job": job.job, "status": job.status, "command": job.command} for job in found.jobs]
-        )
+        jobs = [{"job": job.job, "status": job.status, "command": job.command} for job in found.jobs]
+        print_table("Newest jobs", jobs[:_JOBS_SHOWN])
     _print({"Dashboard": f"{found.dashboard_url} (its token: {found.token})"})
     if not found.is_answering:
         stdout.print("The dashboard does not answer, so use and jobs are not known.", highlight=False)

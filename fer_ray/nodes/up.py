@@ -121,6 +121,8 @@ def _start_all(cluster: Cluster, shares: list[Share], progress: Progress) -> Clu
         **node_environment(_DASHBOARD_HOST, cluster.folder),
         **cluster.client_environment,
         **marked_environment(cluster),
+        # How often the head collects what is in use; five seconds otherwise.
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
     }
     # It would make the head look for another cluster's, and wins over the file.
     for variable in ("RAY_ADDRESS", "RAY_AUTH_TOKEN"):

@@ -1,0 +1,61 @@
+"""Whose token this process sends; Ray is imported and no cluster is started."""
+
+import os
+import socket
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from fer_ray.errors import ClusterError
+from fer_ray.nodes import Cluster
+from fer_ray.ray_connection import _give_token_back, _own_cluster, _take_token, connect_ray, token_place
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A cluster that is kept in the state folder, whose head listens."""
+    monkeypatch.setenv("FER_RAY_CLUSTER_STATE", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        folder = tmp_path / "sessions"
+        cluster = Cluster(
+            state=tmp_path, mark="m", folder=folder, address=address, dashboard_url="http://127.0.0.1:1"
+        )
+        cluster.save()
+        cluster.write_token()
+        yield cluster
+
+
+def sent_token() -> str:
+    """As Ray would send it."""
+    token: str = import_module("ray._raylet").AuthenticationTokenLoader.instance().get_raw_token()
+    return token
+
+
+def test_an_address_means_the_kept_cluster_while_its_head_lives(kept):
+    assert _own_cluster(kept.address) == _own_cluster("auto") == kept
+    assert _own_cluster("10.0.0.1:6379") is None
+
+
+def test_a_kept_cluster_whose_head_is_gone_is_not_meant_by_auto(tmp_path, monkeypatch):
+    monkeypatch.setenv("FER_RAY_CLUSTER_STATE", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    Cluster(state=tmp_path, mark="m", folder=Path("/nowhere"), address=address, dashboard_url="").save()
+    assert _own_cluster("auto") is None
+    with pytest.raises(ClusterError, match="must answer"):
+        connect_ray(address)
+
+
+def test_its_token_is_sent_and_what_was_there_is_put_back(kept, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another cluster's")
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    before = dict(os.environ)
+    _take_token(kept)
+    assert sent_token() == kept.token_file.read_text()
+    assert token_place() == str(kept.token_file)
+    _give_token_back()
+    assert dict(os.environ) == before
+    assert sent_token() == "another cluster's"
