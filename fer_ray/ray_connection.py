@@ -53,13 +53,8 @@ def connect_ray(address: str | None) -> None:
     Raises:
         ClusterError: If it does not answer.
     """
-    _give_token_back()
-    own = _own_cluster(address)
-    if own is not None:
-        address = own.address
-        _take_token(own)
-    elif _has_token():
-        _require_token()
+    own = _sign_in(address)
+    address = own.address if own else address
     import ray
 
     _require_listener(address)
@@ -80,7 +75,7 @@ def connect_jobs(address: str | None) -> Any:
 
     Args:
         address: Of its dashboard, ``http://host:8265``, or of its head, host:6379; if None, Ray's own environment
-            variables or the cluster of this machine.
+            variables or the cluster of this machine: as for `connect_ray`, the one of `fer-ray cluster up` first.
 
     Returns:
         A `ray.job_submission.JobSubmissionClient`.
@@ -88,8 +83,9 @@ def connect_jobs(address: str | None) -> Any:
     Raises:
         ClusterError: If it does not answer.
     """
-    if _has_token():
-        _require_token()
+    named = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
+    own = _sign_in(named or "auto")
+    address = own.dashboard_url if own else address
     from ray.job_submission import JobSubmissionClient
 
     # It tells of each package that it uploads.
@@ -99,7 +95,8 @@ def connect_jobs(address: str | None) -> Any:
         return JobSubmissionClient(address)
     except Exception as error:  # Ray has no common class for what a connection can meet
         remedy = (
-            "Give the address of its dashboard or head; RAY_AUTH_MODE and the token must be as they are there"
+            "Give the address of its dashboard or head. If it wants a token, set RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN_PATH to the file that holds it"
         )
         where = f"Ray cluster {address}" if address else "Ray cluster"
         raise ClusterError(where, "must answer", _first_line(error), remedy) from error
@@ -141,10 +138,21 @@ def token_place() -> str:
     return os.environ.get("RAY_AUTH_TOKEN_PATH") or str(Path.home() / ".ray" / "auth_token")
 
 
+def _sign_in(address: str | None) -> Cluster | None:
+    """Makes this process send the token that the cluster wants; gives the cluster back if `nodes.up` started it."""
+    _give_token_back()
+    own = _own_cluster(address)
+    if own is not None:
+        _take_token(own)
+    elif _has_token():
+        _require_token()
+    return own
+
+
 def _own_cluster(address: str | None) -> Cluster | None:
     """The cluster of `fer-ray cluster up`, where the address means that one."""
     own = read_cluster()
-    if own is None or address not in (own.address, "auto"):
+    if own is None or (address or "").rstrip("/") not in (own.address, own.dashboard_url, "auto"):
         return None
     return own if head_answers(own.address) else None
 

@@ -34,7 +34,9 @@ def sent_token() -> str:
 
 
 def test_an_address_means_the_kept_cluster_while_its_head_lives(kept):
-    assert _own_cluster(kept.address) == _own_cluster("auto") == kept
+    assert (
+        _own_cluster(kept.address) == _own_cluster(f"{kept.dashboard_url}/") == _own_cluster("auto") == kept
+    )
     assert _own_cluster("10.0.0.1:6379") is None
 
 
