@@ -88,8 +88,9 @@ def connect_jobs(address: str | None) -> Any:
     address = own.dashboard_url if own else address
     from ray.job_submission import JobSubmissionClient
 
-    # It tells of each package that it uploads.
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # They tell of each package that is uploaded, and of each connection that is closed.
+    for name in ("ray.dashboard", "ray._private"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     _require_listener((address or "").removeprefix("http://").removeprefix("https://").partition("/")[0])
     try:
         return JobSubmissionClient(address)

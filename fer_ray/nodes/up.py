@@ -121,6 +121,8 @@ def _start_all(cluster: Cluster, shares: list[Share], progress: Progress) -> Clu
         **node_environment(_DASHBOARD_HOST, cluster.folder),
         **cluster.client_environment,
         **marked_environment(cluster),
+        # Jobs call `python`, and that is this one.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         # How often the head collects what is in use; five seconds otherwise.
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
     }

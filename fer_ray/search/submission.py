@@ -188,10 +188,11 @@ def stop(sweep: str, address: str | None = None) -> Job:
 def _entrypoint(folder: Path) -> str:
     """Runs in a shell, in the bundle.
 
-    The driver leaves it first: Ray unpacks the bundle anew for each node, and nodes of one machine share the place.
+    RAY_ADDRESS is the cluster that runs the job. The driver leaves the bundle first: Ray unpacks it anew for each
+    node, and nodes of one machine share the place.
     """
     place = shlex.quote(str(folder))
-    run = f'python -m fer_ray sweep run "$bundle/{_SWEEP_FILE}" --or-resume --address auto'
+    run = f'python -m fer_ray sweep run "$bundle/{_SWEEP_FILE}" --or-resume --address "$RAY_ADDRESS"'
     return f"bundle=$PWD; mkdir -p {place} && cd {place} && exec {run}"
 
 

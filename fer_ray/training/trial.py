@@ -1,6 +1,7 @@
 """Trains one trial: builds the model, runs `HyperModel.fit`, reports each epoch, keeps checkpoints."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from fer_ray.training.epochs import EpochLoop
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+#: What makes text bold or coloured on a terminal: Keras's messages have it.
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Verdict(StrEnum):
@@ -234,5 +238,5 @@ def _fit(hypermodel: Any, hp: Any, model: Any, data: TrialData, loop: "EpochLoop
 
 def one_line(error: BaseException) -> str:
     """The error's type and the beginning of its text: a reason for a table, not a traceback."""
-    text = " ".join(str(error).split())
+    text = " ".join(_STYLE.sub("", str(error)).split())
     return f"{type(error).__name__}: {text[:300]}"

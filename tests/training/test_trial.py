@@ -193,7 +193,7 @@ def test_an_error_in_fit_fails_the_trial_in_one_line(trial_config, data):
             return keras.Sequential([keras.layers.Dense(1)])
 
         def fit(self, hp, model, *args, **kwargs):
-            raise RuntimeError("out of\\n   memory")
+            raise RuntimeError("\\x1b[1mout of\\x1b[0m\\n   memory")
     """
     with pytest.raises(FailedTrialError) as caught:
         train(trial_config(text), data, report=lambda epoch: None)
