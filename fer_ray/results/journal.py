@@ -59,8 +59,17 @@ class EpochJournal:
         """
         if not self.path.exists():
             return []
-        *lines, _torn = self.path.read_bytes().split(b"\n")
-        return [_decode(line, self.path, number) for number, line in enumerate(lines, start=1)]
+        return records_in(self.path.read_bytes(), str(self.path))
+
+
+def records_in(content: bytes, where: str) -> list[dict[str, Any]]:
+    """The acknowledged records in the content of a journal, wherever it was read.
+
+    Raises:
+        DataError: As `EpochJournal.read`.
+    """
+    *lines, _torn = content.split(b"\n")
+    return [_decode(line, where, number) for number, line in enumerate(lines, start=1)]
 
 
 def _acknowledged(size: int, file: Any) -> int:
@@ -91,7 +100,7 @@ def _encode(record: Mapping[str, Any], path: Path) -> str:
         raise DataError(str(path), "a record must be JSON", f"{record!r} ({error})") from error
 
 
-def _decode(line: bytes, path: Path, number: int) -> dict[str, Any]:
+def _decode(line: bytes, where: str, number: int) -> dict[str, Any]:
     try:
         record = json.loads(line)
         odd = record.pop(_NON_FINITE, {})
@@ -99,4 +108,4 @@ def _decode(line: bytes, path: Path, number: int) -> dict[str, Any]:
     except (ValueError, AttributeError, TypeError) as error:
         shown = repr(line[:80])
         remedy = "The file is damaged: restore it, or delete this line to lose its epoch"
-        raise DataError(f"{path}, line {number}", "must be one JSON object", shown, remedy) from error
+        raise DataError(f"{where}, line {number}", "must be one JSON object", shown, remedy) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs
 import pyarrow.parquet as pq
 
 from fer_ray.errors import DataError
@@ -54,6 +55,7 @@ TRIAL_SCHEMA = pa.schema(
         _field("best_epoch", pa.int64(), "the epoch of the value, from 1"),
         _field("epochs", pa.int64(), "epochs trained"),
         _field("objective", pa.string(), "the metric that value is of"),
+        _field("failure", pa.string(), "of a failed trial: the kind, such as training, diverged or worker"),
         _field("reason", pa.string(), "why it failed or was stopped"),
         _field("seconds", pa.float64(), "seconds of training over all epochs"),
         _field("parameters", pa.int64(), "trainable and other weights of the model"),
@@ -64,7 +66,8 @@ TRIAL_SCHEMA = pa.schema(
     ]
 )
 
-_FILES = {"trials": "trials.parquet", "epochs": "epochs.parquet"}
+#: The names of the two files.
+TRIALS_FILE, EPOCHS_FILE = "trials.parquet", "epochs.parquet"
 
 
 def epochs_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -126,14 +129,20 @@ def write_tables(folder: Path, trials: pa.Table, epochs: pa.Table) -> None:
     Raises:
         OSError: If the disk refuses; the files from before are then still in place.
     """
-    for table, name in ((epochs, _FILES["epochs"]), (trials, _FILES["trials"])):
+    for table, name in ((epochs, EPOCHS_FILE), (trials, TRIALS_FILE)):
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         write_atomically(folder / name, sink.getvalue().to_pybytes())
 
 
-def read_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
+def read_tables(
+    folder: str | Path, filesystem: pyarrow.fs.FileSystem | None = None
+) -> tuple[pa.Table, pa.Table]:
     """Reads what `write_tables` wrote.
+
+    Args:
+        folder: With both files.
+        filesystem: On which the folder is; the local one if None.
 
     Returns:
         The trial table and the epoch table.
@@ -142,19 +151,20 @@ def read_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
         DataError: If a file is missing, damaged, or not of this kind.
     """
     return (
-        _read(folder / _FILES["trials"], TRIAL_SCHEMA),
-        _read(folder / _FILES["epochs"], EPOCH_SCHEMA),
+        _read(f"{folder}/{TRIALS_FILE}", TRIAL_SCHEMA, filesystem),
+        _read(f"{folder}/{EPOCHS_FILE}", EPOCH_SCHEMA, filesystem),
     )
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
+def _read(path: str, schema: pa.Schema, filesystem: pyarrow.fs.FileSystem | None) -> pa.Table:
     try:
-        table = pq.ParquetFile(path).read()
+        with pq.ParquetFile(path, filesystem=filesystem) as file:
+            table = file.read()
     except (OSError, pa.ArrowException) as error:
-        raise DataError(str(path), "must be a Parquet file of a sweep", str(error)) from error
+        raise DataError(path, "must be a Parquet file of a sweep", str(error)) from error
     missing = [field for field in schema if table.schema.get_field_index(field.name) < 0]
     if odd := [field.name for field in missing if not field.nullable]:
-        raise DataError(str(path), "lacks columns of its table", repr(odd))
+        raise DataError(path, "lacks columns of its table", repr(odd))
     for field in missing:  # Written before there was such a column.
         table = table.append_column(field, pa.nulls(len(table), field.type))
     return table
