@@ -5,7 +5,7 @@ new format version. `FORMAT_VERSION` is raised only when an older reader would m
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Self
@@ -174,10 +174,14 @@ def read_manifest(content: bytes, where: str) -> Manifest:
     return build_manifest(fields, where)
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the installed packages that a model's answers depend on, without importing them."""
+def package_versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Versions of those that are installed, without importing them.
+
+    Args:
+        packages: By default those that a model's answers depend on.
+    """
     found = {}
-    for package in _PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

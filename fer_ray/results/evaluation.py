@@ -120,7 +120,7 @@ def evaluate(
     truth, shares, names = _checked(labels, probabilities, classes)
     answered = np.asarray(np.isfinite(shares).all(axis=1))
     # -1 is no class, so that scikit-learn counts it as wrong for every class.
-    predicted = np.where(answered, np.where(answered[:, None], shares, 0.0).argmax(axis=1), -1)
+    predicted = predicted_classes(shares)
     indices = list(range(len(names)))
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=indices, zero_division=np.nan
@@ -141,6 +141,17 @@ def evaluate(
         confusion=confusion_matrix(truth, predicted, labels=indices).astype(np.int64),
         protocol=protocol,
     )
+
+
+def predicted_classes(probabilities: ArrayLike) -> NDArray[np.int64]:
+    """The class of each row by the rules above; -1 where it answers nothing.
+
+    Args:
+        probabilities: Shape (N, K).
+    """
+    shares = np.asarray(probabilities, np.float64)
+    answered = np.asarray(np.isfinite(shares).all(axis=1))
+    return np.where(answered, np.where(answered[:, None], shares, 0.0).argmax(axis=1), -1).astype(np.int64)
 
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:

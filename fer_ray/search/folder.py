@@ -81,6 +81,7 @@ class SweepFolder:
         self.path = path
         self.spec_file, self.space_file = path / "sweep.yaml", path / "space.py"
         self.discovery_file, self.outcome_file = path / "space.json", path / "outcome.json"
+        self.runs_file = path / "runs.json"
         self.tune, self.winner = path / "tune", path / "winner"
 
     @classmethod
@@ -151,6 +152,17 @@ class SweepFolder:
     def write_outcome(self, outcome: Outcome) -> None:
         """Keeps how a run ended."""
         write_atomically(self.outcome_file, json.dumps(asdict(outcome), indent=2))
+
+    def add_run(self, environment: dict[str, Any]) -> None:
+        """Keeps where and with what a run was made."""
+        write_atomically(self.runs_file, json.dumps([*self.read_runs(), environment], indent=2))
+
+    def read_runs(self) -> list[dict[str, Any]]:
+        """What each run was made with, in their order; none of a sweep made before that was kept."""
+        if not self.runs_file.exists():
+            return []
+        found: list[dict[str, Any]] = json.loads(self.runs_file.read_text())
+        return found
 
     def read_discovery(self) -> dict[str, Any] | None:
         """What was discovered of the space, if it was."""

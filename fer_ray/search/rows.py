@@ -1,5 +1,7 @@
 """Rows of the trial and epoch tables, from a sweep's study and journal."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,11 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from fer_ray.objective import MODEL_MEASURES
+from fer_ray.objective import MODEL_MEASURES, Objective, values_in
 from fer_ray.results.journal import EpochJournal
 from fer_ray.results.tables import epochs_table, trials_table, write_tables
 from fer_ray.search.folder import journal_path
+from fer_ray.search.proposals import is_proposal
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE, FailureKind, values_of
 from fer_ray.search.warm_start import WARM_START_ATTRIBUTE
@@ -45,42 +48,74 @@ def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any
     for row in epochs:
         by_trial.setdefault(row["trial"], []).append(row)
     return [
-        _trial_row(trial, by_trial.get(trial.number, []), spec.goal.metric)
-        for trial in study_trials(spec, storage)
+        _trial_row(trial, by_trial.get(trial.number, []), spec.goals) for trial in study_trials(spec, storage)
     ]
 
 
 def study_trials(spec: SweepSpec, storage: BaseStorage) -> list[FrozenTrial]:
     """The trials of the study that belong to the sweep: no duplicates, earlier sweeps' or waiting ones."""
-    names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
-    if spec.study_name not in names:
-        return []
-    study = optuna.load_study(study_name=spec.study_name, storage=storage)
     return [
         trial
-        for trial in study.get_trials(deepcopy=False)
+        for trial in _all_trials(spec, storage)
         if trial.state is not TrialState.WAITING
         and trial.user_attrs.get("failure") != FailureKind.DUPLICATE
         and WARM_START_ATTRIBUTE not in trial.user_attrs
     ]
 
 
-def _trial_row(trial: FrozenTrial, epochs: list[dict[str, Any]], metric: str) -> dict[str, Any]:
+def _all_trials(spec: SweepSpec, storage: BaseStorage) -> list[FrozenTrial]:
+    """All of the study; none if it was not made yet."""
+    names = [study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)]
+    if spec.study_name not in names:
+        return []
+    return optuna.load_study(study_name=spec.study_name, storage=storage).get_trials(deepcopy=False)
+
+
+def duplicates(spec: SweepSpec, storage: BaseStorage) -> list[tuple[int, int]]:
+    """Proposals of configurations that had a trial already, with that trial: pairs of numbers."""
+    first: dict[str, int] = {}
+    found = []
+    for trial in _all_trials(spec, storage):
+        key = json.dumps(values_of(trial), sort_keys=True)
+        if trial.user_attrs.get("failure") == FailureKind.DUPLICATE:
+            found.append((trial.number, first[key]))
+        elif is_proposal(trial):
+            first.setdefault(key, trial.number)
+    return found
+
+
+def _trial_row(
+    trial: FrozenTrial, epochs: list[dict[str, Any]], goals: Sequence[Objective]
+) -> dict[str, Any]:
+    # What is not closed yet takes part with its best epoch so far; of a failed one no value counts.
+    best = _best_epoch(epochs, goals) if trial.state is TrialState.RUNNING else {}
+    values = {goal.metric: best[goal.metric] for goal in goals} if best and len(goals) > 1 else {}
     return {
         "trial": trial.number,
         "state": trial.state.name,
-        "value": trial.user_attrs.get("best_value"),
-        "best_epoch": trial.user_attrs.get("best_epoch"),
+        "value": trial.user_attrs.get("best_value", best.get(goals[0].metric)),
+        "best_epoch": trial.user_attrs.get("best_epoch", best.get("epoch")),
         "epochs": len(epochs),
-        "objective": metric,
+        "objective": goals[0].metric,
+        "failure": trial.user_attrs.get("failure"),
         "reason": trial.user_attrs.get("reason"),
         "seconds": sum(row["seconds"] for row in epochs),
         **{measure: _measure(trial, epochs, measure) for measure in MODEL_MEASURES},
-        "values": trial.user_attrs.get(VALUES_AT_BEST_ATTRIBUTE, {}),
+        "values": values or trial.user_attrs.get(VALUES_AT_BEST_ATTRIBUTE, {}),
         "started": _utc(trial.datetime_start),
         "ended": _utc(trial.datetime_complete),
         "hyperparameters": values_of(trial),
     }
+
+
+def _best_epoch(epochs: list[dict[str, Any]], goals: Sequence[Objective]) -> dict[str, Any]:
+    """The first of the best epochs in the primary objective, among those with a finite value of each."""
+    best: dict[str, Any] = {}
+    for row in sorted(epochs, key=lambda row: row["epoch"]):
+        values = values_in(row, goals)
+        if values is not None and goals[0].better(values[goals[0].metric], best.get(goals[0].metric)):
+            best = row
+    return best
 
 
 def _measure(trial: FrozenTrial, epochs: list[dict[str, Any]], measure: str) -> float | None:

@@ -11,6 +11,7 @@ from fer_ray.errors import FerRayError, SweepError
 from fer_ray.files import sha256_of, write_atomically
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected
+from fer_ray.search.environment import describe_environment
 from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preparation import prepare
@@ -158,6 +159,7 @@ def _search(
     watch: Watch | None,
     progress: Progress,
 ) -> None:
+    folder.add_run(describe_environment())
     ready = prepare(folder, spec, data, storage, progress)
     memory, watcher = ready.memory, StatusWatcher(ready.memory, ready.workers, watch or _nobody)
     before = folder.read_outcome()

@@ -146,6 +146,7 @@ def make_model_folder(
     from fer_ray.export.twin import export_twin
     from fer_ray.results.confusion_plot import save_confusion_plot
     from fer_ray.results.evaluation import PROTOCOLS, evaluate
+    from fer_ray.results.predictions import TEST_PREDICTIONS, write_predictions
     from fer_ray.training.rebuild import rebuild_model
 
     checkpoint = setup.checkpoint_folder(winner.number).load()
@@ -168,10 +169,13 @@ def make_model_folder(
     ).manifest_fields()
     engine = exported["default_engine"]
     served = OnnxModel(folder / exported["engines"][engine], threads=setup.threads)
+    splits = {"validation": data.validation, "test": test}
+    answers = {split: predict_all(served, images) for split, (images, _) in splits.items()}
     evaluations = {
-        split: evaluate(labels, predict_all(served, images), classes, protocol=PROTOCOLS[split])
-        for split, (images, labels) in {"validation": data.validation, "test": test}.items()
+        split: evaluate(labels, answers[split], classes, protocol=PROTOCOLS[split])
+        for split, (_, labels) in splits.items()
     }
+    write_predictions(folder / TEST_PREDICTIONS, *test, answers["test"])
     save_confusion_plot(evaluations["test"], folder / "confusion_matrix.png", title="Test split")
     return {
         **exported,

@@ -11,6 +11,7 @@ import yaml
 
 from fer_ray.errors import DataError, SpaceError, SweepError
 from fer_ray.registry import Registry
+from fer_ray.results.predictions import TEST_PREDICTIONS, read_predictions
 from fer_ray.search import SweepSpec, list_sweeps, load_result, resume, run
 
 pytestmark = pytest.mark.ray
@@ -62,6 +63,8 @@ def test_a_sweep_over_a_file_that_does_not_know_us(tmp_path, faces, plain_space,
     # The registered model is the trial's best epoch, evaluated anew.
     assert version.manifest.metrics["validation"].accuracy == pytest.approx(result.best["value"], abs=1e-6)
     assert version.manifest.metrics["test"].n == 40
+    answers = read_predictions(Path(version.location) / TEST_PREDICTIONS)
+    assert (answers.label == answers.predicted).mean() == version.manifest.metrics["test"].accuracy
     # Losers' checkpoints are deleted.
     assert [path.name for path in (result.path / "checkpoints").iterdir()] == [
         f"trial-{result.best['trial']:05d}"
