@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fer_ray.cli import jobs, planning, watch
+from fer_ray.cli import jobs, planning, reporting, watch
 from fer_ray.errors import SweepError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ app.command()(jobs.logs)
 app.command()(jobs.attach)
 app.command()(jobs.stop)
 app.command()(watch.watch)
+app.command()(reporting.report)
+app.command()(reporting.compare)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train.")]

@@ -88,6 +88,18 @@ def test_list_names_the_sweep(folder, ran):
     assert (row["name"], row["trials"], row["model"]) == ("one", 3, ran["outcome"]["model"])
 
 
+def test_report_is_one_page_with_the_test_accuracy(folder, ran):
+    printed = " ".join(call("sweep", "report", "sweeps/one", "--out", "page", cwd=folder).stdout.split())
+    assert "Wrote page/report.html (4." in printed or "Wrote page/report.html (5." in printed
+    assert "Train the best again: fer-ray sweep run page/reproduce.yaml" in printed
+    page = (folder / "page" / "report.html").read_text()
+    assert f"{ran['leaderboard'][0]['value']:.4f}" in page
+    assert "of the test images right (95% interval" in page and "n = 40)" in page
+    assert sorted(path.name for path in (folder / "page").iterdir()) == ["report.html", "reproduce.yaml"]
+    refused = call("sweep", "report", "faces", cwd=folder, code=1)
+    assert "must be the folder of a sweep" in " ".join(refused.stderr.split())
+
+
 def test_resume_trains_more(folder, ran):
     resumed = call("sweep", "resume", "sweeps/one", "--max-trials", "4", "--json", cwd=folder)
     assert len(json.loads(resumed.stdout)["leaderboard"]) == 4
@@ -141,3 +153,14 @@ def test_several_objectives_have_a_front(folder):
     assert found["front"][0]["trial"] == found["leaderboard"][0]["trial"]
     sizes = [row["values"]["parameters"] for row in found["front"]]
     assert sizes == sorted(sizes, reverse=True) and max(sizes) <= 10000
+
+
+def test_compare_tells_what_can_be_compared(folder, ran):
+    """The sweep named `several` has the same data and primary objective, but no registered winner."""
+    printed = " ".join(call("sweep", "compare", "sweeps/one", "sweeps/several", cwd=folder).stdout.split())
+    assert "Sweeps side by side" in printed and "several has no test accuracy" in printed
+    arguments = ["sweeps/one", "sweeps/broken", "--json", "--html", "both.html"]
+    found = json.loads(call("sweep", "compare", *arguments, cwd=folder).stdout)
+    assert [sweep["name"] for sweep in found["sweeps"]] == ["one", "broken"]
+    assert found["sweeps"][1]["value"] is found["target"] is None
+    assert "Sweeps one and broken" in (folder / "both.html").read_text()
