@@ -25,6 +25,7 @@ from fer_ray.search.sections import (
     Seconds,
     Section,
     SpaceSection,
+    TrackingSection,
 )
 
 
@@ -34,7 +35,7 @@ class SweepSpec(Section):
     Args:
         name: Its folder's name under `folder`.
         data: A data set made by `fer-ray data import` or `synth`.
-        space, searcher, scheduler, constraints, plateau, limits, resources, model: See their sections.
+        space, searcher, scheduler, constraints, plateau, limits, resources, tracking, model: See their sections.
         objective: One, or a list of them. The first, the primary, is an epoch's metric: rungs, budgets and the
             choice of the winner go by it.
         max_trials: Trials to train; infeasible configurations do not count.
@@ -73,6 +74,7 @@ class SweepSpec(Section):
     storage: str | None = None
     study: str | None = None
     folder: Path = Path("sweeps")
+    tracking: TrackingSection = TrackingSection()
     model: ModelSection = ModelSection()
     address: str | None = None
 

@@ -10,6 +10,7 @@ from ray.tune import Callback
 
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.metrics import SweepMetrics
+from fer_ray.search.new_epochs import NewEpochs
 from fer_ray.search.study import UNCOUNTED, FailureKind
 
 _SECONDS_BETWEEN = 0.5
@@ -65,6 +66,7 @@ class StatusWatcher(Callback):
         self.ended_before = memory.closed + memory.paused
         self.epochs, self.training_seconds = 0, 0.0
         self._at_work: set[str] = set()
+        self._new = NewEpochs(memory)
         self.metrics = SweepMetrics(memory.spec.name, memory.objective.metric)
 
     def on_trial_result(
@@ -72,7 +74,7 @@ class StatusWatcher(Callback):
     ) -> None:
         """Counts an epoch."""
         row = result.get("row")
-        if row:
+        if row and self._new.take(row):
             self.epochs += 1
             self.training_seconds += row["seconds"]
             self.metrics.epoch(row)

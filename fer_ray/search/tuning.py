@@ -67,6 +67,7 @@ def _tuner(
 
     from fer_ray.search.scheduler import RungScheduler
     from fer_ray.search.searcher import StudySearcher
+    from fer_ray.search.trackers import Tracking, open_trackers
 
     trainable = tune.with_resources(
         tune.with_parameters(TrialWorker, sweep=setup, data=[reference]),
@@ -85,7 +86,7 @@ def _tuner(
         run_config=tune.RunConfig(
             name=folder.tune.name,
             storage_path=str(folder.path.absolute()),
-            callbacks=[watcher],
+            callbacks=[watcher, Tracking(memory, open_trackers(spec))],
             verbose=0,
             # The memory decides who is tried again.
             failure_config=tune.FailureConfig(max_failures=0),

@@ -70,7 +70,7 @@ def test_prometheus_sees_sweep_trials_and_rungs(prometheus, tmp_path, faces, pla
             "name": "measured",
             "data": str(faces),
             "space": {"file": str(plain_space)},
-            "scheduler": {"eta": 2, "max_epochs": 4},
+            "scheduler": {"variant": "promotion", "eta": 2, "max_epochs": 4},
             "max_trials": 5,
             "folder": str(tmp_path),
             "model": {"register_winner": False},
