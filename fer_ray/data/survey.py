@@ -250,4 +250,4 @@ class _SplitReader:
 
 
 def _broken(path: Path, reason: str) -> DataError:
-    return DataError(str(path), "must be a whole split file", reason, "Import the source again")
+    return DataError(str(path), "must be a whole split file", reason.rstrip("."), "Import the source again")

@@ -71,12 +71,6 @@ def test_the_page_and_its_figures(folder, tmp_path):
     assert html.count('alt="happy, train"') == 2
 
 
-def test_no_augmented_samples(folder, tmp_path):
-    describe(folder, "--out", tmp_path / "page", "--no-augmented")
-    assert not (tmp_path / "page" / "augmented.png").exists()
-    assert (tmp_path / "page" / "samples.png").exists()
-
-
 def test_errors_are_one_line(folder, tmp_path):
     assert fails(tmp_path / "none") == (
         f"Error: {tmp_path / 'none'}: a data set must hold a dataset.json. Run `fer-ray data import`."
@@ -104,4 +98,6 @@ def test_without_tensorflow_the_error_says_what_to_do(folder, tmp_path):
     assert error.endswith("Install fer-ray[cpu], or add --no-augmented.")
     assert not (tmp_path / "page").exists()
     done = subprocess.run([*command, *map(str, words), "--no-augmented"], capture_output=True, text=True)
-    assert done.returncode == 0 and (tmp_path / "page" / "index.html").is_file()
+    assert done.returncode == 0
+    names = {path.name for path in (tmp_path / "page").iterdir()}
+    assert {"index.html", "samples.png"} < names and "augmented.png" not in names

@@ -208,7 +208,8 @@ def test_without_images_there_are_charts_and_no_names(data, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*CHARTS, "index.html"])
     html = (tmp_path / "out" / "index.html").read_text()
     shown = Page(html)
-    assert len(shown.images) == len(CHARTS)
+    # Each chart for light and for dark.
+    assert len(shown.images) == 2 * len(CHARTS)
     assert all(decode(address).shape[1] == 1000 for _, address in shown.images)
     assert "fer2013.csv:" not in html
     assert shown.tables["Conflicting labels"][-1] == ["all", "1"]
