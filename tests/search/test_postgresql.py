@@ -210,6 +210,7 @@ def test_a_database_that_is_away_for_a_while_costs_nothing(server, nodes, sweeps
     assert all(trial.state.is_finished() for trial in study.trials)
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_one_name_share_a_cluster_and_a_database(tmp_path, server, nodes, sweeps_in):
     places = [sweeps_in(tmp_path / "one"), sweeps_in(tmp_path / "other")]
     nodes.start_head(2)

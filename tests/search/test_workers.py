@@ -126,6 +126,7 @@ def test_a_killed_worker_costs_its_trial_a_retry(sweep, ray_cluster, tmp_path, r
         assert reason.startswith("its worker failed or died: ")
 
 
+@pytest.mark.slow
 def test_workers_killed_between_trials_lose_nothing(sweep, ray_cluster, tmp_path):
     """Some of the kills hit a worker while Tune resets it for its next trial."""
     # A kill that hits a worker which has its next trial already costs that trial a retry; there are at most 12.
@@ -218,6 +219,7 @@ def test_a_space_that_hangs_while_it_is_discovered_ends_the_sweep(sweep, ray_clu
     assert not psutil.pid_exists(int(hung)) and not spec.path.exists()
 
 
+@pytest.mark.slow
 def test_a_winner_that_hangs_is_registered_once_it_does_not(sweep, ray_cluster, tmp_path):
     model = {"register_winner": True, "registry": str(tmp_path / "registry")}
     spec = sweep(limits={"winner": 30}, model=model, max_trials=1)
