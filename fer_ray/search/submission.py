@@ -80,7 +80,9 @@ def submit(spec: SweepSpec, address: str | None = None) -> Job:
             rule = f"must not be the name of another sweep that is being run, in {alive.folder}"
             raise SweepError("name", rule, spec.name, "Take another name, or stop that sweep")
         return alive
-    job_id = f"{spec.name}-{len(earlier) + 1}"
+    # Not their count: Ray forgets jobs, and an id that is taken would be refused.
+    last = max((int(job.id.rpartition("-")[2]) for job in earlier), default=0)
+    job_id = f"{spec.name}-{last + 1}"
     with _bundle(spec) as bundle, _answering(address):
         _submit(
             client,
