@@ -1,7 +1,6 @@
 """Where a source's files lie: a folder here, a ZIP archive, or a folder on any `pyarrow.fs` filesystem."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -13,7 +12,7 @@ import pyarrow.fs
 
 from fer_ray.data.sources import Refusal
 from fer_ray.errors import DataError
-from fer_ray.filesystems import open_filesystem, without_secrets
+from fer_ray.filesystems import has_credentials, open_filesystem, without_secrets
 
 #: Files that are asked for at once on a filesystem where each takes a journey.
 _REMOTE_READERS = 16
@@ -193,7 +192,7 @@ def locate(source: str | Path) -> tuple[Place, str | None]:
 
 def _locate_remote(uri: str) -> tuple[Place, str | None]:
     shown = without_secrets(uri)
-    if re.match(r"[a-z0-9+.\-]+://[^/]*@", uri, re.IGNORECASE):
+    if has_credentials(uri):
         raise DataError(
             shown, "a source's address must hold no credentials", remedy="Put them into the environment"
         )

@@ -2,16 +2,14 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fer_ray.data.dataset import Dataset
 from fer_ray.data.images import decode_png_into
-from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS, split_file
+from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS
 from fer_ray.data.shown import Conflict, Face
 from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels
@@ -138,7 +136,6 @@ class _SplitReader:
 
     def __init__(self, data: Dataset, split: str, classes: Sequence[str], wanted: Collection[str]) -> None:
         self.data, self.split, self.wanted = data, split, wanted
-        self.path = split_file(data.path, split)
         self.labels = self._labels()
         #: Of each label, its place among the shown classes, or -1.
         self.places = np.array([classes.index(c) if c in classes else -1 for c in data.classes], np.int64)
@@ -176,11 +173,12 @@ class _SplitReader:
 
     def _labels(self) -> Integers:
         try:
-            labels: Integers = pq.read_table(self.path, columns=["label"]).column("label").to_numpy()
+            with self.data.open_split(self.split) as file:
+                labels: Integers = file.read(["label"]).column("label").to_numpy()
         except (OSError, KeyError, ValueError) as error:
-            raise _broken(self.path, str(error)) from error
+            raise self._broken(str(error)) from error
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.data.classes):
-            raise _broken(self.path, f"labels from {labels.min()} to {labels.max()}")
+            raise self._broken(f"labels from {labels.min()} to {labels.max()}")
         return labels
 
     def _draw_samples(self, images: int, generator: np.random.Generator) -> dict[str, list[int]]:
@@ -196,13 +194,14 @@ class _SplitReader:
         size = max(1, min(ROWS_PER_GROUP, _PIECE // int(np.prod(self.data.image_shape))))
         start = 0
         try:
-            for batch in pq.ParquetFile(self.path).iter_batches(size, columns=["image"]):
-                images = batch.column("image")
-                rows = np.arange(start, start + batch.num_rows)
-                yield rows, images.field("bytes"), images.field("path").to_pylist()
-                start += batch.num_rows
+            with self.data.open_split(self.split) as file:
+                for batch in file.iter_batches(size, columns=["image"]):
+                    images = batch.column("image")
+                    rows = np.arange(start, start + batch.num_rows)
+                    yield rows, images.field("bytes"), images.field("path").to_pylist()
+                    start += batch.num_rows
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise _broken(self.path, str(error)) from error
+            raise self._broken(str(error)) from error
 
     def _take(
         self, rows: Integers, contents: pa.Array, paths: list[str], measured: Mask, sampled: Mask
@@ -226,7 +225,7 @@ class _SplitReader:
             try:
                 decode_png_into(target, content)
             except (DataError, TypeError) as error:
-                raise _broken(self.path, str(error)) from error
+                raise self._broken(str(error)) from error
         return pixels
 
     def _keep(self, row: int, image: Pixels, path: str, sampled: bool, blank: Collection[int]) -> None:
@@ -248,6 +247,5 @@ class _SplitReader:
             self.sums[place] += chosen.sum(axis=0, dtype=np.float64)
             self.measured[place] += len(chosen)
 
-
-def _broken(path: Path, reason: str) -> DataError:
-    return DataError(str(path), "must be a whole split file", reason.rstrip("."), "Import the source again")
+    def _broken(self, reason: str) -> DataError:
+        return self.data.broken(self.split, reason)

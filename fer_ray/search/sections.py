@@ -29,6 +29,7 @@ def _seconds(value: Any) -> Any:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Location = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
@@ -230,5 +231,5 @@ class ModelSection(Section):
     """
 
     name: Name | None = None
-    registry: str = "registry"
+    registry: Location = "registry"
     register_winner: bool = True

@@ -250,19 +250,21 @@ def _answering(address: str | None) -> Iterator[None]:
 
 def _absolute(spec: SweepSpec) -> SweepSpec:
     """With paths that do not hang on where the driver runs, and the cluster that the job runs on."""
-    registry = spec.model.registry
-    if "://" not in registry:
-        registry = str(Path(registry).absolute())
     warm_start = [path.absolute() for path in spec.searcher.warm_start]
     return spec.model_copy(
         update={
-            "data": spec.data.absolute(),
+            "data": _absolute_location(spec.data),
             "folder": spec.folder.absolute(),
-            "model": spec.model.model_copy(update={"registry": registry}),
+            "publish": _absolute_location(spec.publish) if spec.publish else None,
+            "model": spec.model.model_copy(update={"registry": _absolute_location(spec.model.registry)}),
             "searcher": spec.searcher.model_copy(update={"warm_start": warm_start}),
             "address": None,
         }
     )
+
+
+def _absolute_location(location: str) -> str:
+    return location if "://" in location else str(Path(location).absolute())
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from fer_ray.search.environment import describe_environment
 from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preparation import prepare
+from fer_ray.search.publishing import check_publishing, publish
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
@@ -40,6 +41,7 @@ def run(spec: SweepSpec, *, watch: Watch | None = None, progress: Progress = no_
             cluster, its storage does not answer. Failing trials raise nothing.
     """
     data = open_dataset(spec.data)
+    check_publishing(spec, new=True)
     folder = SweepFolder.create(spec)
     try:
         return _drive(folder, folder.spec(), data, watch, progress)
@@ -134,6 +136,7 @@ def _go_on(folder: SweepFolder, spec: SweepSpec, watch: Watch | None, progress: 
     if spec.max_trials < before:
         raise SweepError("max_trials", f"must be at least {before}, as before", str(spec.max_trials))
     data = open_dataset(spec.data)
+    check_publishing(spec, new=False)
     with folder.locked():
         write_atomically(folder.spec_file, spec.to_yaml())
     return _drive(folder, spec, data, watch, progress)
@@ -148,6 +151,7 @@ def _drive(
         storage = open_storage(spec)
         with connected(spec.address):
             _search(folder, spec, data, storage, watch, progress)
+        publish(folder, spec)
     return load_result(folder.path)
 
 

@@ -148,44 +148,6 @@ def test_hidden_files(path, hidden):
 # Object stores
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A server of the S3 protocol in this process; yields its address."""
-    from moto.server import ThreadedMotoServer
-
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def credentials(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-def uri(server, path):
-    return f"s3://{path}?endpoint_override={server}&scheme=http&allow_bucket_creation=true&region=us-east-1"
-
-
-@pytest.fixture
-def upload(server, credentials, request):
-    """Copies a file or folder to a bucket of its own; returns its URI."""
-
-    def copy(source):
-        bucket = f"faces{abs(hash(request.node.name))}"
-        filesystem, root = pyarrow.fs.FileSystem.from_uri(uri(server, bucket))
-        filesystem.create_dir(root)
-        target = f"{root}/{source.name}"
-        pyarrow.fs.copy_files(str(source), target, destination_filesystem=filesystem)
-        return uri(server, target)
-
-    return copy
-
-
 def test_class_folders_in_an_object_store(upload, tmp_path):
     source = shapes.class_folders(tmp_path, FACES)
     plain = import_dataset(source, tmp_path / "plain")
@@ -219,7 +181,7 @@ def test_votes_in_an_object_store(upload, tmp_path):
     assert import_dataset(source, tmp_path / "data", votes=upload(votes)).fingerprint == plain.fingerprint
 
 
-def test_what_is_not_in_the_store_is_one_error(server, upload, tmp_path):
+def test_what_is_not_in_the_store_is_one_error(upload, tmp_path):
     address = upload(shapes.fer2013_csv(tmp_path, FACES)).replace("fer2013.csv", "none.csv")
     with pytest.raises(DataError, match="no such file"):
         import_dataset(address, tmp_path / "data")
@@ -230,7 +192,7 @@ def test_a_store_that_is_away_is_one_error_and_tells_no_secret(credentials, tmp_
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(DataError, match="storage must be reachable") as caught:
-        import_dataset(uri(f"127.0.0.1:{port}", "bucket/faces"), tmp_path / "data")
+        import_dataset(f"s3://bucket/faces?endpoint_override=127.0.0.1:{port}&scheme=http", tmp_path / "data")
     assert "secret" not in str(caught.value) and "endpoint" not in str(caught.value).partition("Received")[0]
     assert not (tmp_path / "data").exists()
 

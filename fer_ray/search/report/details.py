@@ -148,7 +148,8 @@ def _masked(spec: SweepSpec) -> SweepSpec:
     """Without passwords and keys: a page is there to be passed on."""
     model = spec.model.model_copy(update={"registry": without_secrets(spec.model.registry)})
     storage = without_secrets(spec.storage) if spec.storage else None
-    return spec.model_copy(update={"storage": storage, "model": model})
+    data, publish = without_secrets(spec.data), without_secrets(spec.publish) if spec.publish else None
+    return spec.model_copy(update={"storage": storage, "model": model, "data": data, "publish": publish})
 
 
 def _one_line(text: str | None) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from fer_ray.data import open_dataset
 from fer_ray.errors import FerRayError, SweepError
+from fer_ray.filesystems import without_secrets
 from fer_ray.registry import Manifest, Registry
 from fer_ray.results.evaluation import Evaluation
 from fer_ray.results.report.clock import Clock, read_clock
@@ -119,7 +120,7 @@ def _data_name(result: SweepResult) -> str:
     try:
         return open_dataset(result.spec.data).name
     except FerRayError:
-        return str(result.spec.data)
+        return without_secrets(result.spec.data)
 
 
 def _manifest(result: SweepResult) -> tuple[Manifest | None, str]:

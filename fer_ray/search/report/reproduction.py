@@ -32,7 +32,7 @@ def reproduction(result: SweepResult, trial: int) -> SweepSpec:
         space["file"] = str(kept)
     content: dict[str, Any] = {
         "name": f"{spec.name}-trial-{trial}"[-100:].lstrip("._-"),
-        "data": str(spec.data),
+        "data": spec.data,
         "space": space,
         "objective": spec.model_dump(mode="json")["objective"],
         "searcher": {"kind": "random", "known": [row["hyperparameters"]]},
