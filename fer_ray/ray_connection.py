@@ -29,6 +29,7 @@ def start_ray() -> None:
     _require_token()
     import ray
 
+    _outlive_head()
     try:
         ray.init(
             address="local",
@@ -58,8 +59,7 @@ def connect_ray(address: str | None) -> None:
     import ray
 
     _require_listener(address)
-    for name, seconds in _LOST_HEAD.items():
-        os.environ.setdefault(name, seconds)
+    _outlive_head()
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no common class for what a connection can meet
@@ -195,6 +195,12 @@ def _require_listener(address: str | None) -> None:
     except OSError as error:
         remedy = "Start the cluster, or give the address of its head"
         raise ClusterError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
+
+
+def _outlive_head() -> None:
+    """Ray reads these when it starts or connects."""
+    for name, seconds in _LOST_HEAD.items():
+        os.environ.setdefault(name, seconds)
 
 
 def _has_token() -> bool:

@@ -185,7 +185,7 @@ class PlateauSection(Section):
 
 
 class LimitsSection(Section):
-    """What ends an epoch, a trial or a worker that takes too much; None is no limit.
+    """What ends an epoch, a trial or a worker that takes too much, or a wait; None is no limit.
 
     Args:
         epoch: Longest time of one epoch, in seconds or text such as 20m; the first one's includes building the
@@ -195,6 +195,8 @@ class LimitsSection(Section):
         discovery: Longest time of building and fitting one configuration on a handful of images while the space is
             discovered; the first one's includes importing TensorFlow. What hangs there ends the sweep.
         winner: Longest time of evaluating and exporting the winner. The sweep keeps its results and can be resumed.
+        storage: Longest time that a database may be away before the sweep ends, to be resumed; workers go on training
+            meanwhile.
     """
 
     epoch: Seconds | None = None
@@ -202,6 +204,7 @@ class LimitsSection(Section):
     worker_mb: Annotated[float, Field(gt=0)] | None = 4000
     discovery: Seconds | None = 900
     winner: Seconds | None = 7200
+    storage: Seconds = 300
 
 
 class ResourcesSection(Section):
