@@ -33,8 +33,11 @@ def open_filesystem(uri: str, what: str, error: type[FerRayError]) -> tuple["pya
 
 
 def has_credentials(uri: str) -> bool:
-    """Whether a user or a key stands in a URI, where messages and files would repeat it."""
-    return re.match(r"[a-z0-9+.\-]+://[^/]*@", uri, re.IGNORECASE) is not None
+    """Whether a key stands in a URI, where messages and files would repeat it.
+
+    Before the ``@`` of ``abfss://container@account`` and ``hdfs://user@host`` stands none.
+    """
+    return re.match(r"s3://[^/]*@|[a-z0-9+.\-]+://[^/@]*:[^/@]*@", uri, re.IGNORECASE) is not None
 
 
 def name_of(uri: str | Path) -> str:

@@ -50,14 +50,17 @@ def new_folder(
         out, overwrite, ours, kind: As for `check_target`.
 
     Raises:
-        DataError: If `out` exists and may not be replaced.
+        DataError: If `out` exists and may not be replaced, before the block or after it.
     """
+    out = out.resolve()
     check_target(out, overwrite, ours, kind)
     temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
+        # Others may have made something there meanwhile.
+        check_target(out, overwrite, ours, kind)
         _replace(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

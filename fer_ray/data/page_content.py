@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 import fer_ray
 from fer_ray.data import describe
+from fer_ray.data.checks import DARKEST_PEAK, LEAST_CONTRAST
 from fer_ray.data.dataset import Dataset
 from fer_ray.data.schema import REJECTED, SPLITS
 from fer_ray.data.shown import Augmented, thumbnail
-from fer_ray.data.survey import BLANK, Survey
+from fer_ray.data.survey import Survey
 from fer_ray.errors import DataError
 
 #: Refused images that are named for each reason, and conflicts that are seen without opening a fold.
@@ -67,7 +68,8 @@ def render(
         policies=augmented,
         versions=_versions(found, augmented),
         brightness=_brightness_rows(found),
-        blank_limit=BLANK,
+        darkest_peak=DARKEST_PEAK,
+        least_contrast=LEAST_CONTRAST,
         files=files,
         version=fer_ray.__version__,
         made=datetime.now(UTC).isoformat(timespec="minutes"),

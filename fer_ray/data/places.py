@@ -86,20 +86,27 @@ class LocalFolder:
     """A folder on this machine."""
 
     readers = 1
-    refused: Sequence[Refusal] = ()
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self.name, self.where = root.resolve().name, str(root)
+        self.refused: Sequence[Refusal] = ()
 
     def files(self) -> Mapping[str, int]:
         """Walks the folder; links to folders are not followed."""
         found: dict[str, int] = {}
-        for folder, below, names in os.walk(self._root):
+        linked: list[Refusal] = []
+        for folder, below, names in os.walk(self._root, onerror=_refuse_folder):
             below[:] = [name for name in below if not is_hidden(name)]
+            links = (path for path in (Path(folder, name) for name in below) if path.is_symlink())
+            linked += [
+                Refusal(path.relative_to(self._root).as_posix(), "link to a folder", "not followed", b"")
+                for path in sorted(links)
+            ]
             for path in (Path(folder, name) for name in names if not is_hidden(name)):
                 name = path.relative_to(self._root).as_posix()
                 found[name] = self.size(name)
+        self.refused = linked
         return dict(sorted(found.items()))
 
     def size(self, path: str) -> int:
@@ -115,6 +122,11 @@ class LocalFolder:
         """Opens a file; pyarrow reads it without Python's help."""
         file: IO[bytes] = pyarrow.OSFile(str(self._root / path))
         return file
+
+
+def _refuse_folder(error: OSError) -> None:
+    """Images in a folder that cannot be listed would be missing without a word."""
+    raise DataError(str(error.filename), "every folder of a source must be readable", error.strerror or "")
 
 
 class RemoteFolder:

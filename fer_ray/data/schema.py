@@ -102,7 +102,9 @@ def read_manifest(files: FileStore) -> Manifest:
             )
         height, width, channels = fields.pop("image_shape")
         shape = (int(height), int(width), int(channels))
-        return Manifest(classes=tuple(fields.pop("classes")), image_shape=shape, **fields)
+        classes, counts = tuple(fields.pop("classes")), fields.pop("counts")
+        counts = {split: {name: int(counts[split][name]) for name in classes} for split in SPLITS}
+        return Manifest(classes=classes, image_shape=shape, counts=counts, **fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise

@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fer_ray.data.checks import find_faceless
 from fer_ray.data.dataset import Dataset
+from fer_ray.data.duplicates import Integers, Mask
 from fer_ray.data.images import decode_png_into
 from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS
 from fer_ray.data.shown import Conflict, Face
@@ -15,14 +17,10 @@ from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels
 from fer_ray.progress import Progress, no_progress
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: So many images of a split are measured at most, drawn at random; all of FER2013's 28 thousand are.
 MOST_MEASURED = 30_000
-#: An image whose pixels deviate less than this from their mean, of 255, shows nothing.
-BLANK = 5.0
 #: So many classes, conflicts and blank images of a split are shown at most.
 MOST_CLASSES, MOST_CONFLICTS, MOST_BLANK = 40, 60, 12
 #: Pixel values decoded at a time, to bound memory.
@@ -38,7 +36,8 @@ class SplitSurvey:
         brightness: Mean of each measured image's pixels, 0 to 255, float64 (M,).
         contrast: Their standard deviation, float64 (M,).
         samples: Images per class, in the split's order; classes without images have none.
-        blank: Some of the images that show nothing.
+        blank_images: How many of the measured images can show no face, as `fer_ray.data.checks` judges.
+        blank: Some of them.
         contested: Images by path, of those asked for.
         sums: Of each class's measured images, float64 (K, H, W, C).
         measured: How many of each class were measured, int64 (K,).
@@ -48,15 +47,11 @@ class SplitSurvey:
     brightness: Floats
     contrast: Floats
     samples: dict[str, list[Face]]
+    blank_images: int
     blank: list[Face]
     contested: dict[str, Pixels]
     sums: Floats
     measured: Integers
-
-    @property
-    def blank_images(self) -> int:
-        """How many of the measured images show nothing."""
-        return int((self.contrast < BLANK).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +136,7 @@ class _SplitReader:
         self.places = np.array([classes.index(c) if c in classes else -1 for c in data.classes], np.int64)
         self.classes = classes
         self.found: dict[int, Face] = {}
-        self.blank: list[Face] = []
+        self.blank_images, self.blank = 0, list[Face]()
         self.contested: dict[str, Pixels] = {}
         self.sums = np.zeros((len(classes), *data.image_shape))
         self.measured = np.zeros(len(classes), np.int64)
@@ -165,6 +160,7 @@ class _SplitReader:
             brightness=brightness,
             contrast=contrast,
             samples={name: [self.found[row] for row in rows] for name, rows in samples.items()},
+            blank_images=self.blank_images,
             blank=self.blank,
             contested=self.contested,
             sums=self.sums,
@@ -213,7 +209,9 @@ class _SplitReader:
         counted = measured[rows[needed]]
         flat = pixels[counted].reshape(int(counted.sum()), -1)
         moments = np.stack([flat.mean(axis=1), flat.std(axis=1)])
-        blank = set(rows[needed][counted][moments[1] < BLANK].tolist())
+        faceless = np.logical_or(*find_faceless(pixels[counted])) if counted.any() else counted[counted]
+        self.blank_images += int(faceless.sum())
+        blank = set(rows[needed][counted][faceless].tolist())
         for place, image in zip(needed.tolist(), pixels, strict=True):
             self._keep(int(rows[place]), image, paths[place], bool(sampled[rows[place]]), blank)
         self._add_to_sums(pixels[counted], self.places[self.labels[rows[needed][counted]]])

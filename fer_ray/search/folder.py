@@ -36,6 +36,14 @@ def checkpoint_folders(sweep: Path) -> list[tuple[int, Path]]:
     return [(int(folder.name.removeprefix("trial-")), folder) for folder in found]
 
 
+@contextmanager
+def writing_tables(sweep: Path) -> Iterator[None]:
+    """One process at a time reads study and journal and writes the tables."""
+    with (sweep / "tables.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def hang_report(sweep: Path, number: int) -> Path:
     """Where a trial's worker writes its stacks once an epoch has taken too long."""
     return stage_hang_report(sweep, f"trial-{number:05d}")
@@ -110,12 +118,12 @@ class SweepFolder:
         if not spec.space.file.is_file():
             raise SweepError("space.file", "must be a Python file", str(spec.space.file))
 
-    def has_newer_epochs(self) -> bool:
-        """Whether the tables lack what the journal has."""
-        tables, journal = self.path / "trials.parquet", journal_path(self.path)
-        if not tables.exists():
-            return True
-        return journal.exists() and journal.stat().st_mtime > tables.stat().st_mtime
+    def has_final_tables(self) -> bool:
+        """Whether the tables have all that the study and the journal have; a run writes them at its end."""
+        tables, journal, outcome = self.path / "trials.parquet", journal_path(self.path), self.read_outcome()
+        if not tables.exists() or outcome is None or outcome.ended == "killed" or self.is_running():
+            return False
+        return not journal.exists() or journal.stat().st_mtime <= tables.stat().st_mtime
 
     def discard(self) -> None:
         """Takes back a sweep that could not start, so that its name is free again."""

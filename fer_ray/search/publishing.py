@@ -11,7 +11,7 @@ from fer_ray.search.folder import SweepFolder
 from fer_ray.search.spec import SweepSpec
 
 #: Of no use anywhere else; checkpoints and what Ray and trackers write lie in folders, which stay too.
-_LEFT = frozenset({"lock"})
+_LEFT = frozenset({"lock", "tables.lock"})
 
 
 def check_publishing(spec: SweepSpec, *, new: bool) -> None:

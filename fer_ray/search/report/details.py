@@ -92,7 +92,7 @@ def failures(facts: SweepFacts) -> list[Block]:
         kinds = facts.trials.loc[facts.trials["state"] == "FAIL", "failure"]
         cells = [[row[name] for name in ("trial", "failure", "epochs", "reason")] for row in failed]
         blocks = [
-            figure("failures", "Failures by kind", lambda: drawn.failures(kinds), height=260),
+            figure("failure-kinds", "Failures by kind", lambda: drawn.failures(kinds), height=260),
             _table("failed", "Failed trials", ["trial", "kind", "epochs", "reason"], cells),
         ]
     if facts.duplicates is None:

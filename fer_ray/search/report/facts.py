@@ -62,6 +62,14 @@ class SweepFacts:
         return None if best is None else int(best["trial"])
 
     @property
+    def searching(self) -> float:
+        """Seconds of searching, over all runs; of a run that has not ended, what its epochs tell."""
+        outcome = self.result.outcome
+        if outcome is None or not outcome.seconds or self.state in ("running", "killed"):
+            return self.clock.seconds
+        return outcome.seconds
+
+    @property
     def evaluation(self) -> Evaluation | None:
         """Of the registered winner on the test split, if it was recorded with its protocol."""
         score = self.manifest.metrics.get("test") if self.manifest else None

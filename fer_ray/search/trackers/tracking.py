@@ -11,6 +11,7 @@ from ray.tune import Callback
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.new_epochs import NewEpochs
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import values_of
 from fer_ray.spaces import Values
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class Tracker(Protocol):
     name: str
 
     def begin(self, trial: int, values: Values) -> None:
-        """A trial begins or goes on, with these hyperparameters."""
+        """A trial begins or goes on, with these hyperparameters; told again of one that is open, it does nothing."""
 
     def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch of it has ended; its finite metrics."""
@@ -56,7 +57,10 @@ class Tracking(Callback):
     def __init__(self, memory: SweepMemory, trackers: Sequence[Tracker]) -> None:
         self.memory, self._trackers = memory, list(trackers)
         self._new = NewEpochs(memory)
-        self._open: dict[int, Values] = {}
+        # Trials that are paused from an earlier run may end without being trained again.
+        self._open: dict[int, Values] = {
+            trial.number: values_of(trial) for trial in memory.trials() if not trial.state.is_finished()
+        }
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Begins a trial's run."""
@@ -100,6 +104,7 @@ class Tracking(Callback):
 
     def _end(self, number: int, state: TrialState, best: float | None) -> None:
         values = self._open.pop(number)
+        self._tell(lambda tracker: tracker.begin(number, values))
         self._tell(lambda tracker: tracker.end(number, values, state, best))
 
     def _tell(self, call: Callable[[Tracker], None]) -> None:
