@@ -2,7 +2,7 @@
 
 The rooms, each importing lower levels only (see docs/decisions/):
 
-    errors, files, objective, pixels, progress   level 0
+    errors, files, objective, pixels, shipped    level 0
     data, spaces, results, registry              level 1
     training, export                             level 2
     search (Ray Tune), serving (Ray Serve)       level 3

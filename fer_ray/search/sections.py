@@ -208,7 +208,12 @@ class LimitsSection(Section):
 
 
 class ResourcesSection(Section):
-    """What one trial takes of the cluster; fractions of a GPU let trials share it."""
+    """What one trial takes of the cluster.
+
+    Args:
+        cpu: Cores; a trial trains with as many threads.
+        gpu: GPUs; fractions of one let trials share it.
+    """
 
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: Annotated[float, Field(ge=0)] = 0
