@@ -72,9 +72,7 @@ class FileStore:
     def names(self, path: str, kind: pyarrow.fs.FileType) -> list[str]:
         """The sorted names of the files or folders directly in a folder; none where it does not exist."""
         selector = pyarrow.fs.FileSelector(self.full(path), allow_not_found=True)
-        return sorted(
-            info.base_name for info in self.filesystem.get_file_info(selector) if info.type == kind
-        )
+        return sorted(info.base_name for info in self.filesystem.get_file_info(selector) if info.type == kind)
 
     def claim_folder(self, path: str) -> bool:
         """Makes a folder; False if it was there. Exclusive between processes on local disk only."""

@@ -155,7 +155,7 @@ class Layout:
     licence: str | None = None
 
 
-def whole(number: str | float) -> int:
+def whole(number: str | bytes | float) -> int:
     """A number of an annotation, rounded.
 
     Raises:

@@ -82,15 +82,15 @@ def check_dataset_target(out: str | Path, overwrite: bool) -> None:
     except OSError as error:
         raise DataError(files.where, "the output folder must be reachable", str(error)) from error
     if there and not overwrite:
-        raise DataError(files.where, "the output folder must not exist", remedy="Add --overwrite to replace it")
+        raise DataError(
+            files.where, "the output folder must not exist", remedy="Add --overwrite to replace it"
+        )
     if there and not ours:
         raise DataError(files.where, "only a data set or an empty folder is ever overwritten")
 
 
 @contextmanager
-def new_dataset_folder(
-    out: str | Path, overwrite: bool, progress: Progress = no_progress
-) -> Iterator[Path]:
+def new_dataset_folder(out: str | Path, overwrite: bool, progress: Progress = no_progress) -> Iterator[Path]:
     """Yields a folder on this machine to build a data set in; it becomes `out` if the block succeeds.
 
     Args:

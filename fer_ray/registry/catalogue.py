@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pyarrow.fs
 
 from fer_ray.errors import ModelNotFoundError, RegistryError
+from fer_ray.file_store import FileStore
 from fer_ray.registry.manifest import MANIFEST, Manifest, read_manifest
 from fer_ray.registry.names import ALIASES, DEFAULT_ALIAS, Reference, check_name, is_version_id
-from fer_ray.file_store import FileStore
 
 _FILE, _FOLDER = pyarrow.fs.FileType.File, pyarrow.fs.FileType.Directory
 #: How many versions an error message lists.

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from fer_ray.errors import RegistryError
+from fer_ray.file_store import FileStore
 from fer_ray.files import sha256_of
 from fer_ray.registry.manifest import MANIFEST, Manifest
-from fer_ray.file_store import FileStore
 
 
 def cache_folder(location: str) -> Path:

@@ -195,8 +195,8 @@ class LimitsSection(Section):
         discovery: Longest time of building and fitting one configuration on a handful of images while the space is
             discovered; the first one's includes importing TensorFlow. What hangs there ends the sweep.
         winner: Longest time of evaluating and exporting the winner. The sweep keeps its results and can be resumed.
-        storage: Longest time that a database may be away before the sweep ends, to be resumed; workers go on training
-            meanwhile.
+        storage: Longest time that a database may be away before the sweep ends, to be resumed; workers go on
+            training meanwhile.
     """
 
     epoch: Seconds | None = None

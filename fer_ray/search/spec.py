@@ -175,7 +175,9 @@ class SweepSpec(Section):
     @classmethod
     def _holds_no_credentials(cls, location: str | None) -> str | None:
         if location is not None and has_credentials(location):
-            raise ValueError("must hold no credentials, which results would repeat; put them into the environment")
+            raise ValueError(
+                "must hold no credentials, which results would repeat; put them into the environment"
+            )
         return location
 
     @model_validator(mode="after")

@@ -153,8 +153,10 @@ def test_a_link_to_a_data_set_stays_a_link(data, tmp_path):
 
 def test_nothing_to_train_on_but_copies(faces, tmp_path):
     for split in ("train", "validation", "test"):
-        faces.write_folders(tmp_path / "faces" / split, lambda faces, number: f"{faces.labels[number]}/{number}.png")
-    with pytest.raises(DataError, match="no copies of evaluation images.*80 images, all of them copies"):
+        faces.write_folders(
+            tmp_path / "faces" / split, lambda faces, number: f"{faces.labels[number]}/{number}.png"
+        )
+    with pytest.raises(DataError, match=r"no copies of evaluation images.*80 images, all of them copies"):
         import_dataset(tmp_path / "faces", tmp_path / "none")
 
 

@@ -149,5 +149,5 @@ def test_a_class_that_nobody_shows_cannot_be_asked_for(tmp_path):
 
 
 def test_one_label_in_two_spellings():
-    with pytest.raises(ConfigError, match="must name each label once.*00"):
+    with pytest.raises(ConfigError, match=r"must name each label once.*00"):
         parse_label_map("00=sad,0=happy")

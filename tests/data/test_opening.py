@@ -116,7 +116,10 @@ def test_boxes_at_the_border_are_clamped(tmp_path):
 
 
 def _with_labels(tmp_path, labels):
-    rows = [f"{label},{shapes._pixels(image)},Training" for label, image in zip(labels, FACES.images, strict=False)]
+    rows = [
+        f"{label},{shapes._pixels(image)},Training"
+        for label, image in zip(labels, FACES.images, strict=False)
+    ]
     return shapes.write(tmp_path / "faces.csv", "\n".join(["emotion,pixels,Usage", *rows]) + "\n")
 
 
@@ -128,7 +131,7 @@ def test_other_names_in_a_csv_file_are_classes_of_their_own(tmp_path):
 
 def test_two_spellings_in_a_csv_file_need_a_word(tmp_path):
     source = _with_labels(tmp_path, ["happy", "joy", "sad", "3"] * 17)
-    with pytest.raises(DataError, match="may stand for the class happy.*happy, joy.*--merge-classes"):
+    with pytest.raises(DataError, match=r"may stand for the class happy.*happy, joy.*--merge-classes"):
         import_dataset(source, tmp_path / "out")
     data = import_dataset(source, tmp_path / "out", merge_classes=True)
     assert data.classes == ("happy", "sad")

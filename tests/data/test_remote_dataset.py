@@ -35,7 +35,7 @@ def test_what_is_there_is_what_would_be_here(source, plain, bucket):
             assert np.array_equal(there, here)
     assert ("uploading (files)", 5, 5) in told
     assert size_rows(data)[:-1] == size_rows(plain)[:-1]
-    assert list(summary_lines(data))[0] == list(summary_lines(plain))[0]
+    assert next(summary_lines(data)) == next(summary_lines(plain))
     assert json.loads(json.dumps(to_dict(data)))["path"] == address.partition("?")[0]
 
 
@@ -66,7 +66,7 @@ def test_an_upload_that_breaks_off_leaves_no_data_set(source, bucket, monkeypatc
         upload(self, file, path)
 
     monkeypatch.setattr(FileStore, "upload", breaks)
-    with pytest.raises(DataError, match="must take the data set.*connection reset"):
+    with pytest.raises(DataError, match=r"must take the data set.*connection reset"):
         import_dataset(source, bucket("plain"), options=WriteOptions(overwrite=True))
     with pytest.raises(DataError, match=r"must hold a dataset\.json"):
         open_dataset(bucket("plain"))

@@ -80,7 +80,6 @@ def test_happy_is_cheeks_and_lip_corners_and_neutral_is_nearly_still():
     assert max(values[neutral].max() for values in drawn.values()) <= 0.1
 
 
-
 def test_a_written_data_set_holds_the_drawn_faces(tmp_path):
     data = write_synthetic(tmp_path / "drawn", images=100, seed=2, size=24)
     images, labels = draw_faces(100, seed=2, size=24)

@@ -36,7 +36,7 @@ def test_data_and_results(spec, bucket, ray_cluster):
     resume(result.path, max_trials=2)
     assert len(load(bucket("sweeps/remote")).trials) == 2
     another = spec.model_copy(update={"folder": spec.folder / "elsewhere"})
-    with pytest.raises(SweepError, match="must not have results of that name.*remote"):
+    with pytest.raises(SweepError, match=r"must not have results of that name.*remote"):
         run(another)
     assert not another.path.exists()
 

@@ -25,7 +25,7 @@ class Tracker(Protocol):
     name: str
 
     def begin(self, trial: int, values: Values) -> None:
-        """A trial begins or goes on, with these hyperparameters; told again of one that is open, it does nothing."""
+        """A trial begins or goes on, with these hyperparameters; one that is open stays as it is."""
 
     def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch of it has ended; its finite metrics."""

@@ -323,18 +323,6 @@ def test_what_a_killed_run_has_searched_counts(tmp_path, made_up):
     assert facts.state == "killed" and facts.searching == facts.clock.seconds > 1.0
 
 
-def test_importance_that_cannot_be_told_costs_no_other_figure(tmp_path, made_up):
-    config = {"name": "decay", "default": None, "conditions": [], "step": None, "sampling": "log"}
-    decay = {"class_name": "Float", "config": {**config, "min_value": 1e-9, "max_value": 1e-8}}
-
-    def curve(values, epoch):
-        return {"val_accuracy": 1e8 * values["decay"] * epoch / 9}
-
-    made = make_report(made_up.play(tmp_path, space=[decay], max_trials=6, curve=curve))
-    assert "Importance cannot be told" in made.missing["Importance of hyperparameters"]
-    assert "Trials in their order" not in made.missing
-
-
 def test_tables_of_a_sweep_that_was_killed_are_made_anew(tmp_path, made_up):
     sweep = made_up.play(tmp_path, max_trials=4)
     folder = SweepFolder(sweep)
