@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_ray.errors import ClusterError
+from fer_ray.nodes.processes import is_ours
 from fer_ray.nodes.state import Cluster, read_cluster
 
 _PROBE_SECONDS = 5.0
@@ -39,7 +40,7 @@ def start_ray() -> None:
             logging_level=logging.ERROR,
         )
     except Exception as error:  # Ray has no common class for what a start can meet
-        raise ClusterError("local Ray cluster", "must start", _first_line(error)) from error
+        raise ClusterError("local Ray cluster", "must start", first_line(error)) from error
 
 
 def connect_ray(address: str | None) -> None:
@@ -67,7 +68,7 @@ def connect_ray(address: str | None) -> None:
             "Start one, or give the address of its head. If it wants a token, set RAY_AUTH_MODE=token and "
             "RAY_AUTH_TOKEN_PATH to the file that holds it"
         )
-        raise ClusterError(f"Ray cluster {address}", "must answer", _first_line(error), remedy) from error
+        raise ClusterError(f"Ray cluster {address}", "must answer", first_line(error), remedy) from error
 
 
 def connect_jobs(address: str | None) -> Any:
@@ -100,7 +101,7 @@ def connect_jobs(address: str | None) -> Any:
             "RAY_AUTH_TOKEN_PATH to the file that holds it"
         )
         where = f"Ray cluster {address}" if address else "Ray cluster"
-        raise ClusterError(where, "must answer", _first_line(error), remedy) from error
+        raise ClusterError(where, "must answer", first_line(error), remedy) from error
 
 
 def is_connected() -> bool:
@@ -151,11 +152,14 @@ def _sign_in(address: str | None) -> Cluster | None:
 
 
 def _own_cluster(address: str | None) -> Cluster | None:
-    """The cluster of `fer-ray cluster up`, where the address means that one."""
+    """The cluster of `fer-ray cluster up`, where the address means that one and its head lives.
+
+    That somebody listens at its port proves nothing: after a reboot it may be another head.
+    """
     own = read_cluster()
     if own is None or (address or "").rstrip("/") not in (own.address, own.dashboard_url, "auto"):
         return None
-    return own if head_answers(own.address) else None
+    return own if own.nodes and is_ours(own.nodes[0].pid, own) else None
 
 
 def _take_token(cluster: Cluster) -> None:
@@ -213,5 +217,6 @@ def _require_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's text; its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

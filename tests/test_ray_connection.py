@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -9,22 +11,29 @@ import pytest
 
 from fer_ray.errors import ClusterError
 from fer_ray.nodes import Cluster
+from fer_ray.nodes.processes import marked_environment
+from fer_ray.nodes.state import Node
 from fer_ray.ray_connection import _give_token_back, _own_cluster, _take_token, connect_ray, token_place
 
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """A cluster that is kept in the state folder, whose head listens."""
+    """A cluster that is kept in the state folder, whose head lives."""
     monkeypatch.setenv("FER_RAY_CLUSTER_STATE", str(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as head:
-        address = f"127.0.0.1:{head.getsockname()[1]}"
-        folder = tmp_path / "sessions"
-        cluster = Cluster(
-            state=tmp_path, mark="m", folder=folder, address=address, dashboard_url="http://127.0.0.1:1"
-        )
-        cluster.save()
-        cluster.write_token()
-        yield cluster
+    cluster = Cluster(
+        state=tmp_path,
+        mark="m",
+        folder=tmp_path / "sessions",
+        address="127.0.0.1:1",
+        dashboard_url="http://127.0.0.1:2",
+    )
+    head = subprocess.Popen(["sleep", "600"], env={**os.environ, **marked_environment(cluster)})
+    cluster = replace(cluster, nodes=(Node(name="head", pid=head.pid, cpus=1, gpus=0),))
+    cluster.save()
+    cluster.write_token()
+    yield cluster
+    head.kill()
+    head.wait()
 
 
 def sent_token() -> str:
@@ -42,10 +51,12 @@ def test_an_address_means_the_kept_cluster_while_its_head_lives(kept):
 
 def test_a_kept_cluster_whose_head_is_gone_is_not_meant_by_auto(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_RAY_CLUSTER_STATE", str(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = f"127.0.0.1:{closed.getsockname()[1]}"
-    Cluster(state=tmp_path, mark="m", folder=Path("/nowhere"), address=address, dashboard_url="").save()
-    assert _own_cluster("auto") is None
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        kept = Cluster(state=tmp_path, mark="m", folder=Path("/nowhere"), address=address, dashboard_url="")
+        replace(kept, nodes=(Node(name="head", pid=os.getpid(), cpus=1, gpus=0),)).save()
+        # Somebody else's head listens there now.
+        assert _own_cluster("auto") is None and _own_cluster(address) is None
     with pytest.raises(ClusterError, match="must answer"):
         connect_ray(address)
 

@@ -74,6 +74,10 @@ def down(state: _State = None) -> None:
 
 
 def _show_new(cluster: "Cluster") -> None:
+    from fer_ray.nodes.state import STATE_VARIABLE, state_folder
+
+    elsewhere = cluster.state != state_folder()
+    prefix = f"{STATE_VARIABLE}={cluster.state} " if elsewhere else ""
     cpus = ", ".join(f"{node.name} {node.cpus}" for node in cluster.nodes)
     gpus = sum(node.gpus for node in cluster.nodes)
     variables = " ".join(f"{name}={value}" for name, value in cluster.client_environment.items())
@@ -83,9 +87,9 @@ def _show_new(cluster: "Cluster") -> None:
             "Dashboard": f"{cluster.dashboard_url} (its token: {cluster.token_file})",
             "CPUs": cpus,
             **({"GPUs": str(gpus)} if gpus else {}),
-            "Sweep": f"fer-ray sweep run my.yaml --address {cluster.address}",
+            "Sweep": f"{prefix}fer-ray sweep run my.yaml --address {cluster.address}",
             "Other programs": variables,
-            "Stop": "fer-ray cluster down",
+            "Stop": f"fer-ray cluster down{f' --state {cluster.state}' if elsewhere else ''}",
         }
     )
 

@@ -20,7 +20,7 @@ def down(state: Path | None = None) -> Cluster | None:
         What was ended; None where no cluster was up.
 
     Raises:
-        ClusterError: If another command is at work on it.
+        ClusterError: If another command is at work on it, or it runs on another machine that shares the folder.
     """
     where = state_folder(state)
     if read_cluster(where) is None:
@@ -29,6 +29,7 @@ def down(state: Path | None = None) -> Cluster | None:
         cluster = read_cluster(where)
         if cluster is None:
             return None
+        cluster.require_here()
         ended = end_processes(cluster)
         shutil.rmtree(cluster.folder, ignore_errors=True)
         cluster.forget()

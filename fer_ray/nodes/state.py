@@ -11,9 +11,10 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fer_ray.errors import ClusterError
@@ -50,6 +51,7 @@ class Cluster:
         address: Of the head, host:port.
         dashboard_url: On loopback.
         nodes: The head first.
+        host: Of the machine that it runs on: several may share a home.
     """
 
     state: Path
@@ -58,6 +60,17 @@ class Cluster:
     address: str
     dashboard_url: str
     nodes: tuple[Node, ...] = ()
+    host: str = field(default_factory=socket.gethostname)
+
+    def require_here(self) -> None:
+        """Refuses to judge or end it from another machine, where none of its processes is to be seen.
+
+        Raises:
+            ClusterError: If it runs elsewhere.
+        """
+        if self.host != (here := socket.gethostname()):
+            remedy = f"Call this on {self.host}, or name another folder with --state"
+            raise ClusterError("Ray cluster", f"was started on {self.host}", f"this is {here}", remedy)
 
     @property
     def token_file(self) -> Path:

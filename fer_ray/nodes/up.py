@@ -82,6 +82,7 @@ def _clear_the_dead(state: Path) -> None:
     kept = read_cluster(state)
     if kept is None:
         return
+    kept.require_here()
     if find_processes(kept):
         remedy = "See it with `fer-ray cluster status`, stop it with `fer-ray cluster down`"
         raise ClusterError("Ray cluster", "is up already", kept.address, remedy)
@@ -135,7 +136,7 @@ def _start_all(cluster: Cluster, shares: list[Share], progress: Progress) -> Clu
     head, started = _start(cluster, names[0], shares[0], environment)
     _wait_for(cluster, [(names[0], started)], deadline)
     progress("start nodes", 1, len(shares))
-    cluster, waiting = head, []
+    cluster, waiting = head, [(names[0], started)]
     for name, share in zip(names[1:], shares[1:], strict=True):
         cluster, started = _start(cluster, name, share, environment)
         waiting.append((name, started))

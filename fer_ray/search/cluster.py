@@ -62,4 +62,7 @@ def slots(resources: ResourcesSection) -> int:
 
 
 def _share(available: float, wanted: float) -> float:
-    return math.inf if wanted == 0 else available / wanted
+    """How many trials the GPUs of a node hold; a fraction lies on one of them."""
+    if wanted == 0:
+        return math.inf
+    return math.floor(available) * math.floor(1 / wanted) if wanted < 1 else available // wanted

@@ -231,5 +231,5 @@ def _find_beside(content: dict[str, Any], folder: Path) -> None:
     space = content.get("space")
     if isinstance(space, dict) and isinstance(space.get("file"), str):
         beside = folder / space["file"]
-        if not Path(space["file"]).is_file() and beside.is_file():
+        if beside.is_file():
             space["file"] = str(beside)

@@ -8,7 +8,7 @@ from optuna.storages import BaseStorage
 
 from fer_ray.data import Dataset, open_dataset
 from fer_ray.errors import FerRayError, SweepError
-from fer_ray.files import sha256_of, write_atomically
+from fer_ray.files import sha256_of
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected
 from fer_ray.search.environment import describe_environment
@@ -138,7 +138,7 @@ def _go_on(folder: SweepFolder, spec: SweepSpec, watch: Watch | None, progress: 
     data = open_dataset(spec.data)
     check_publishing(spec, new=False)
     with folder.locked():
-        write_atomically(folder.spec_file, spec.to_yaml())
+        folder.write_spec(spec)
     return _drive(folder, spec, data, watch, progress)
 
 

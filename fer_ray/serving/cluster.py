@@ -8,7 +8,7 @@ from importlib import import_module
 from fer_ray.errors import ClusterError, ServingError
 from fer_ray.ha_proxy import HA_PROXY, QUIET, HaProxySettings, is_loopback, prepare_environment
 from fer_ray.ports import is_free
-from fer_ray.ray_connection import connect_ray, dashboard_url, is_connected, start_ray
+from fer_ray.ray_connection import connect_ray, dashboard_url, head_address, is_connected, start_ray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def start_cluster(host: str, port: int) -> Cluster:
         settings.undo()
         raise
     _quiet_serve()
-    return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), settings=settings)
+    return Cluster(address=head_address(), dashboard_url=dashboard_url(), settings=settings)
 
 
 def connect(address: str | None) -> Cluster:
@@ -56,14 +56,18 @@ def connect(address: str | None) -> Cluster:
 
     Raises:
         ClusterError: If it does not answer.
+        ServingError: If this process is connected to another one.
     """
     os.environ.setdefault(HA_PROXY, "1")
     os.environ.setdefault(QUIET, "0")
     was_connected = is_connected()
     if not was_connected:
         connect_ray(address)
+    elif address not in (None, "auto") and "://" not in address and address != head_address():
+        rule, remedy = f"must be {head_address()}, to which this process is connected", "Disconnect first"
+        raise ServingError("address", rule, address, remedy)
     _quiet_serve()
-    return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected)
+    return Cluster(address=head_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected)
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -75,12 +79,6 @@ def require_free_port(host: str, port: int) -> None:
     if not is_free(host, port):
         remedy = "Choose another with --port, or stop what uses it"
         raise ServingError(f"port {port} of {host}", "must be free", "it is in use", remedy)
-
-
-def _gcs_address() -> str:
-    import ray
-
-    return str(ray.get_runtime_context().gcs_address)
 
 
 def check_cluster(host: str, cpus: int) -> None:

@@ -2,6 +2,8 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,8 +86,8 @@ def status(address: str | None = "auto") -> list[EndpointStatus]:
     Raises:
         ServingError: If the cluster does not answer.
     """
-    connect(address)
-    details = serve_details()
+    with _connected(address):
+        details = serve_details()
     options = details.get("http_options") or {}
     return [
         _status_of(name, application, str(options.get("host", "")), int(options.get("port", 0)))
@@ -109,7 +111,21 @@ def stop(name: str | None = None, *, address: str | None = "auto") -> list[str]:
     Raises:
         ServingError: If the cluster does not answer, or `name` is not served there.
     """
-    connect(address)
+    with _connected(address):
+        return _stop(name)
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """A connection that the caller had stays; one that was made here does not outlive the call."""
+    cluster = connect(address)
+    try:
+        yield
+    finally:
+        stop_cluster(cluster)
+
+
+def _stop(name: str | None) -> list[str]:
     from ray import serve
 
     there = set(serve_details()["applications"])
@@ -121,7 +137,8 @@ def stop(name: str | None = None, *, address: str | None = "auto") -> list[str]:
     for application in chosen:
         serve.delete(application, _blocking=False)
     _wait_until_gone(set(chosen))
-    if chosen and not there - set(chosen):
+    # Asked again: somebody may have deployed another meanwhile.
+    if chosen and not serve_details()["applications"]:
         serve.shutdown()
     return chosen
 

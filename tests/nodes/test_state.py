@@ -131,3 +131,15 @@ def test_every_gpu_belongs_to_one_node(monkeypatch):
     assert [share.gpus for share in divide_machine(3, 1)] == [("3",), ("5",), ()]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert [share.gpus for share in divide_machine(1, 1)] == [()]
+
+
+def test_a_cluster_of_another_machine_with_the_same_home_is_left_alone(tmp_path):
+    kept = Cluster(
+        state=tmp_path, mark="m", folder=tmp_path / "f", address="a:1", dashboard_url="", host="elsewhere"
+    )
+    kept.save()
+    kept.write_token()
+    for command in (lambda: down(tmp_path), lambda: up(nodes=1, state=tmp_path)):
+        with pytest.raises(ClusterError, match="was started on elsewhere"):
+            command()
+    assert read_cluster(tmp_path) == kept and kept.token_file.exists()

@@ -248,3 +248,12 @@ def test_the_sweep_files_that_ship_are_good(path):
 
 def test_sweep_files_ship():
     assert SHIPPED
+
+
+def test_the_space_beside_the_sweep_file_is_taken_before_one_of_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "exp").mkdir()
+    for folder in (tmp_path, tmp_path / "exp"):
+        (folder / "space.py").write_text("def build(hp): ...\n")
+    (tmp_path / "exp" / "my.yaml").write_text("name: my\ndata: faces\nspace: {file: space.py}\n")
+    monkeypatch.chdir(tmp_path)
+    assert SweepSpec.from_yaml("exp/my.yaml").space.file == Path("exp/space.py")
