@@ -41,7 +41,7 @@ check: env
 	$(BIN)/lint-imports --no-cache
 
 docs: env
-	$(BIN)/python -m mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 lock:
 	uv pip compile --universal --no-emit-index-url --no-header --python-version 3.11 \

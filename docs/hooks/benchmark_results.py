@@ -3,7 +3,9 @@
 import ast
 import importlib.util
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -118,7 +120,14 @@ def sections(folder: Path = BENCHMARKS / "results") -> Iterator[str]:
 def _section(title: str, name: str, body: str) -> str:
     script = BENCHMARKS / f"{name}.py"
     protocol = ast.get_docstring(ast.parse(script.read_text())) if script.exists() else None
-    return "\n\n".join(filter(None, [f"## {title}", protocol, body]))
+    return "\n\n".join([f"## {title}", *([_fenced(protocol)] if protocol else []), body])
+
+
+def _fenced(text: str) -> str:
+    """Indented code with fences: after a list it would be a part of the list."""
+    return re.sub(
+        r"(?:^ {4}.*\n?)+", lambda code: f"```\n{textwrap.dedent(code[0]).rstrip()}\n```\n", text, flags=re.M
+    )
 
 
 def _chosen(content: dict[str, Any], shown: tuple[tuple[str, str, str], ...]) -> str:

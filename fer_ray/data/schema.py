@@ -13,6 +13,7 @@ from fer_ray.file_store import FileStore
 #: Rises when a reader of the older format could misread the newer one; readers refuse newer versions.
 FORMAT_VERSION = 1
 SPLITS = ("train", "validation", "test")
+"""The splits of a data set, a Parquet file each."""
 MANIFEST = "dataset.json"
 REJECTED = "rejected.parquet"
 #: Small enough that a reader can take part of a split, large enough that its overhead is nothing.
