@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -152,7 +152,7 @@ def _written(value: Any, form: str) -> str:
     return " to ".join(form.format(each) for each in value) if isinstance(value, list) else form.format(value)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -162,8 +162,8 @@ def _all(content: dict[str, Any], name: str = "") -> Iterator[str]:
     plain = {key: value for key, value in content.items() if not isinstance(value, dict)}
     nested = {key: value for key, value in content.items() if isinstance(value, dict)}
     if plain:
-        rows = [(f"`{key}`", _plain(value)) for key, value in plain.items()]
-        yield f"{_named(name)}{_table(('figure', 'value'), rows)}"
+        figures = [(f"`{key}`", _plain(value)) for key, value in plain.items()]
+        yield f"{_named(name)}{_table(('figure', 'value'), figures)}"
     leaves = [leaf for each in nested.values() for leaf in each.values()]
     if nested and not plain and not any(isinstance(leaf, dict) for leaf in leaves):
         columns = list(dict.fromkeys(key for each in nested.values() for key in each))

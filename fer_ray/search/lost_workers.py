@@ -24,8 +24,10 @@ def take_back(memory: SweepMemory, trial: Any) -> None:
         StorageError, SpaceError: If that is what ended the worker's trial, which can be resumed with the sweep.
     """
     number, error = trial.config["trial"], _error(trial)
-    if isinstance(error, StorageError | SpaceError):
-        raise type(error)(error.where, error.rule, error.received, error.remedy)
+    # Ray's error is of both kinds, its own and ours; only ours can be raised again.
+    for kind in (StorageError, SpaceError):
+        if isinstance(error, kind):
+            raise kind(error.where, error.rule, error.received, error.remedy)
     # Still pending, it was to be given to a worker that had died after its former trial.
     never_there = trial.status == trial.PENDING
     preempted = isinstance(error, ActorDiedError) and error.preempted
