@@ -128,10 +128,15 @@ class SweepFolder:
             source, target = beside(space_file) / name, self.modules / name
             self.modules.mkdir(exist_ok=True)
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-                shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
+                shutil.copytree(source, target, ignore=self._no_module, dirs_exist_ok=True)
             else:
                 shutil.copyfile(source, target)
+
+    def _no_module(self, folder: str, names: list[str]) -> set[str]:
+        """What lies in a package and is none of it: Python's own files, and sweeps."""
+        sweeps = {self.path.resolve(), self.path.parent.resolve()}
+        own = shutil.ignore_patterns("__pycache__", "*.pyc")(folder, names)
+        return set(own) | {name for name in names if Path(folder, name).resolve() in sweeps}
 
     def check_new(self, spec: SweepSpec) -> None:
         """Whether a sweep can be made here.

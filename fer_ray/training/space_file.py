@@ -62,12 +62,16 @@ class SpaceFile:
     def imported_beside(self) -> list[str]:
         """What this process has imported of `beside`: names there of modules and packages, such as ``helper.py``.
 
-        Installed packages are none of it, where an environment lies there too.
+        Neither installed packages are, where an environment lies there too, nor what lies with the file itself.
         """
         if self.beside is None:
             return []
         files = [Path(file) for module in list(sys.modules.values()) if (file := _file_of(module))]
-        inside = [file.relative_to(self.beside) for file in files if file.is_relative_to(self.beside)]
+        inside = [
+            file.relative_to(self.beside)
+            for file in files
+            if file.is_relative_to(self.beside) and not file.is_relative_to(self.path.parent)
+        ]
         return sorted({path.parts[0] for path in inside if "site-packages" not in path.parts})
 
     def _import(self) -> ModuleType:

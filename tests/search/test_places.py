@@ -48,7 +48,8 @@ def spec(tmp_path, faces):
             "space": {"file": str(project / "space.py")},
             "scheduler": {"max_epochs": 1},
             "max_trials": 1,
-            "folder": str(tmp_path / "sweeps"),
+            # Within a package that is copied.
+            "folder": str(project / "parts" / "sweeps"),
             "model": {"register_winner": False},
         }
     )
@@ -56,19 +57,21 @@ def spec(tmp_path, faces):
 
 @pytest.mark.ray
 def test_a_sweep_keeps_the_modules_that_its_space_imports(spec, ray_cluster):
-    result = run(spec)
-    folder = SweepFolder(result.path)
-    assert sorted(path.name for path in folder.modules.iterdir()) == ["helper.py", "parts"]
+    run(spec)
     project = spec.space.file.parent
-    project.rename(project.with_name("moved"))
-    assert len(resume(result.path, max_trials=2).trials) == 2
+    project = project.rename(project.with_name("moved"))
+    path = project / "parts" / "sweeps" / "helped"
+    folder = SweepFolder(path)
+    assert sorted(path.name for path in folder.modules.iterdir()) == ["helper.py", "parts"]
+    assert sorted(path.name for path in (folder.modules / "parts").iterdir()) == ["__init__.py", "heads.py"]
+    assert len(resume(path, max_trials=2).trials) == 2
 
     # A space that cannot be imported ends the sweep; it fails no trial.
     (folder.modules / "helper.py").rename(folder.path / "helper.txt")
     with pytest.raises(SpaceError, match="ModuleNotFoundError: No module named 'helper'"):
-        resume(result.path, max_trials=3)
+        resume(path, max_trials=3)
     (folder.path / "helper.txt").rename(folder.modules / "helper.py")
-    states = load_result(resume(result.path).path).trials.column("state").to_pylist()
+    states = load_result(resume(path).path).trials.column("state").to_pylist()
     assert states == ["COMPLETE"] * 3
 
 
