@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_ray.errors import ClusterError
+from fer_ray.nodes.processes import is_ours
 from fer_ray.nodes.state import Cluster, read_cluster
 
 _PROBE_SECONDS = 5.0
@@ -151,11 +152,21 @@ def _sign_in(address: str | None) -> Cluster | None:
 
 
 def _own_cluster(address: str | None) -> Cluster | None:
-    """The cluster of `fer-ray cluster up`, where the address means that one."""
-    own = read_cluster()
+    """The cluster of `fer-ray cluster up`, where the address means that one and its head's process lives.
+
+    Raises:
+        ClusterError: If what is kept cannot be read, and `auto` would mean it.
+    """
+    try:
+        own = read_cluster()
+    except ClusterError:
+        if address == "auto":
+            raise
+        return None
     if own is None or (address or "").rstrip("/") not in (own.address, own.dashboard_url, "auto"):
         return None
-    return own if head_answers(own.address) else None
+    # Somebody who listens at its port may be another cluster, and would be sent its token.
+    return own if own.nodes and is_ours(own.nodes[0].pid, own) else None
 
 
 def _take_token(cluster: Cluster) -> None:
