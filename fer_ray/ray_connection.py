@@ -11,6 +11,7 @@ from typing import Any
 from fer_ray.errors import ClusterError
 from fer_ray.nodes.processes import is_ours
 from fer_ray.nodes.state import Cluster, read_cluster
+from fer_ray.ports import is_free
 
 _PROBE_SECONDS = 5.0
 #: Ray's own settings for a driver whose head is gone. Left alone, Ray ends the whole process after a minute, in the
@@ -116,6 +117,15 @@ def head_address() -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
+def is_connected_to(address: str | None) -> bool:
+    """Whether this process is connected to the cluster that an address means; None and ``auto`` mean any."""
+    if address in (None, "auto"):
+        return True
+    host, _, port = str(address).rpartition(":")
+    own_host, _, own_port = head_address().rpartition(":")
+    return port == own_port and _machine(host) == _machine(own_host)
+
+
 def head_answers(address: str) -> bool:
     """Whether somebody listens at the address of a head."""
     try:
@@ -206,6 +216,15 @@ def _require_listener(address: str | None) -> None:
     except OSError as error:
         remedy = "Start the cluster, or give the address of its head"
         raise ClusterError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
+
+
+def _machine(host: str) -> str:
+    """A machine's address; empty for this one, which has several."""
+    try:
+        found = socket.gethostbyname(host)
+    except OSError:
+        return host
+    return "" if is_free(found, 0) else found
 
 
 def _outlive_head() -> None:
