@@ -20,8 +20,8 @@ HA_PROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 #: Serve's log lines on stderr; its log files have them in any case.
 QUIET = "RAY_SERVE_LOG_TO_STDERR"
 _BINARY = "RAY_SERVE_HAPROXY_BINARY_PATH"
-#: Ports that HAProxy and Serve's stand-by proxy bind whatever `host` is, once something is served; two clusters need
-#: two sets, also while both are idle.
+#: Ports that HAProxy and Serve's stand-by proxy bind whatever `host` is, once something is served; two clusters
+#: need two sets, also while both are idle.
 _PORTS = (
     "RAY_SERVE_HAPROXY_METRICS_PORT",
     "RAY_SERVE_HAPROXY_STATS_PORT",

@@ -4,8 +4,8 @@ import random
 import socket
 from itertools import islice
 
-#: Linux gives ports from 32768 on to outgoing connections, Ray 10002 to 19999 to workers and Serve 30000 to 31000 to
-#: replicas.
+#: Linux gives ports from 32768 on to outgoing connections, Ray 10002 to 19999 to workers and Serve 30000 to 31000
+#: to replicas.
 _LEFT_ALONE = range(20_000, 30_000)
 
 

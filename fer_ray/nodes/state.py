@@ -139,10 +139,9 @@ def read_own_cluster(state: Path | None = None) -> Cluster | None:
     """
     kept = read_cluster(state)
     if kept is not None and kept.host != socket.gethostname():
-        remedy = (
-            f"Use another folder here with --state or {STATE_VARIABLE}; if that machine is gone, remove cluster.json"
-        )
-        raise ClusterError(str(kept.state), "must hold a cluster of this machine", f"one of {kept.host}", remedy)
+        rule, received = "must hold a cluster of this machine", f"one of {kept.host}"
+        remedy = f"Name another with --state or {STATE_VARIABLE}; if {kept.host} is gone, remove cluster.json"
+        raise ClusterError(str(kept.state), rule, received, remedy)
     return kept
 
 

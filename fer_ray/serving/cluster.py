@@ -72,9 +72,12 @@ def connect(address: str | None) -> Connection:
         connect_ray(address)
     elif not is_connected_to(address):
         rule = f"must be the cluster that this process is connected to, {head_address()}"
-        raise ServingError("address", rule, str(address), "Disconnect first with `ray.shutdown()`, or leave it out")
+        remedy = "Disconnect first with `ray.shutdown()`, or leave it out"
+        raise ServingError("address", rule, str(address), remedy)
     _quiet_serve()
-    return Connection(address=head_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected)
+    return Connection(
+        address=head_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected
+    )
 
 
 def require_free_port(host: str, port: int) -> None:
