@@ -1,5 +1,6 @@
 """Folders and small objects below one root of any `pyarrow.fs` filesystem."""
 
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,6 +64,17 @@ class FileStore:
         self.filesystem.create_dir(self.full(path).rpartition("/")[0], recursive=True)
         with self.filesystem.open_output_stream(self.full(path)) as stream:
             stream.write(content)
+
+    def try_writing(self, folder: str = "") -> None:
+        """Writes a small file into a folder, making it, and removes the file again.
+
+        Raises:
+            OSError: If it cannot be written.
+            pyarrow.ArrowException: The same.
+        """
+        mark = f"{folder}/.mark-{uuid.uuid4().hex[:8]}".removeprefix("/")
+        self.write(mark, b"")
+        self.remove_file(mark)
 
     def exists(self, paths: Iterable[str]) -> list[bool]:
         """Whether each path is a file."""

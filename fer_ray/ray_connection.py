@@ -11,6 +11,7 @@ from typing import Any
 from fer_ray.errors import ClusterError
 from fer_ray.nodes.processes import is_ours
 from fer_ray.nodes.state import Cluster, read_cluster
+from fer_ray.ports import is_free
 
 _PROBE_SECONDS = 5.0
 #: Ray's own settings for a driver whose head is gone. Left alone, Ray ends the whole process after a minute, in the
@@ -116,6 +117,15 @@ def head_address() -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
+def is_connected_to(address: str | None) -> bool:
+    """Whether this process is connected to the cluster that an address means; None and ``auto`` mean any."""
+    if address in (None, "auto"):
+        return True
+    host, _, port = str(address).rpartition(":")
+    own_host, _, own_port = head_address().rpartition(":")
+    return port == own_port and _machine(host) == _machine(own_host)
+
+
 def head_answers(address: str) -> bool:
     """Whether somebody listens at the address of a head."""
     try:
@@ -152,13 +162,20 @@ def _sign_in(address: str | None) -> Cluster | None:
 
 
 def _own_cluster(address: str | None) -> Cluster | None:
-    """The cluster of `fer-ray cluster up`, where the address means that one and its head lives.
+    """The cluster of `fer-ray cluster up`, where the address means that one and its head's process lives.
 
-    That somebody listens at its port proves nothing: after a reboot it may be another head.
+    Raises:
+        ClusterError: If what is kept cannot be read, and `auto` would mean it.
     """
-    own = read_cluster()
+    try:
+        own = read_cluster()
+    except ClusterError:
+        if address == "auto":
+            raise
+        return None
     if own is None or (address or "").rstrip("/") not in (own.address, own.dashboard_url, "auto"):
         return None
+    # Somebody who listens at its port may be another cluster, and would be sent its token.
     return own if own.nodes and is_ours(own.nodes[0].pid, own) else None
 
 
@@ -199,6 +216,15 @@ def _require_listener(address: str | None) -> None:
     except OSError as error:
         remedy = "Start the cluster, or give the address of its head"
         raise ClusterError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
+
+
+def _machine(host: str) -> str:
+    """A machine's address; empty for this one, which has several."""
+    try:
+        found = socket.gethostbyname(host)
+    except OSError:
+        return host
+    return "" if is_free(found, 0) else found
 
 
 def _outlive_head() -> None:

@@ -77,6 +77,15 @@ class Registry:
         return f"Registry({self.location!r})"
 
     @_storage_errors
+    def check_writable(self) -> None:
+        """Finds out whether a model could be registered, long before there is one.
+
+        Raises:
+            RegistryError: If its storage does not let us write.
+        """
+        self._files.try_writing()
+
+    @_storage_errors
     def models(self) -> list[str]:
         """The names of the models that have at least one version, sorted; none where nothing exists yet."""
         return self._catalogue.models()

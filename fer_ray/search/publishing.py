@@ -1,11 +1,10 @@
 """Copies a sweep's results to where others read them, such as a bucket: `fer_ray.results.load` reads them there."""
 
-import uuid
-
 import pyarrow
 
 from fer_ray.errors import SweepError
 from fer_ray.file_store import FileStore
+from fer_ray.registry import Registry
 from fer_ray.results.tables import TRIALS_FILE
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.spec import SweepSpec
@@ -15,22 +14,24 @@ _LEFT = frozenset({"lock", "tables.lock"})
 
 
 def check_publishing(spec: SweepSpec, *, new: bool) -> None:
-    """Finds out before anything is trained whether results can be published.
+    """Finds out before anything is trained whether the winner can be registered and results can be published.
 
     Args:
         spec: The sweep.
         new: Whether it begins; results of its name there are another's then.
 
     Raises:
-        SweepError: If they cannot, or would replace those of another sweep.
+        RegistryError: If the registry cannot be written.
+        SweepError: If results cannot be published, or would replace those of another sweep.
     """
+    if spec.model.register_winner:
+        Registry(spec.model.registry).check_writable()
     if spec.publish is None:
         return
-    files, mark = _open(spec), f"{spec.name}/.mark-{uuid.uuid4().hex[:8]}"
+    files = _open(spec)
     try:
         taken = new and files.exists([f"{spec.name}/{TRIALS_FILE}"])[0]
-        files.write(mark, b"")
-        files.remove_file(mark)
+        files.try_writing(spec.name)
     except (OSError, pyarrow.ArrowException) as error:
         raise SweepError(f"publish {files.where}", "must be writable", _reason(error)) from error
     if taken:

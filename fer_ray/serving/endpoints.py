@@ -2,8 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +9,7 @@ import httpx
 
 from fer_ray.errors import ServingError
 from fer_ray.ray_connection import token_place
-from fer_ray.serving.cluster import Cluster, connect, stop_cluster
+from fer_ray.serving.cluster import Connection, connect, stop_cluster
 
 #: Every application of ours is called so, followed by the model's name; others are never touched.
 APPLICATION_PREFIX = "fer-ray."
@@ -33,7 +31,7 @@ class Endpoint:
     model: str
     engine: str
     application: str
-    cluster: Cluster
+    cluster: Connection
 
     @property
     def docs_url(self) -> str:
@@ -84,10 +82,14 @@ def status(address: str | None = "auto") -> list[EndpointStatus]:
     """Our applications on a running cluster; none where Serve does not run.
 
     Raises:
-        ServingError: If the cluster does not answer.
+        ClusterError: If the cluster does not answer.
+        ServingError: If this process is connected to another one.
     """
-    with _connected(address):
+    cluster = connect(address)
+    try:
         details = serve_details()
+    finally:
+        stop_cluster(cluster)
     options = details.get("http_options") or {}
     return [
         _status_of(name, application, str(options.get("host", "")), int(options.get("port", 0)))
@@ -109,18 +111,12 @@ def stop(name: str | None = None, *, address: str | None = "auto") -> list[str]:
         The applications that were stopped.
 
     Raises:
-        ServingError: If the cluster does not answer, or `name` is not served there.
+        ClusterError: If the cluster does not answer.
+        ServingError: If `name` is not served there, or this process is connected to another cluster.
     """
-    with _connected(address):
-        return _stop(name)
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """A connection that the caller had stays; one that was made here does not outlive the call."""
     cluster = connect(address)
     try:
-        yield
+        return _stop(name)
     finally:
         stop_cluster(cluster)
 
@@ -128,8 +124,7 @@ def _connected(address: str | None) -> Iterator[None]:
 def _stop(name: str | None) -> list[str]:
     from ray import serve
 
-    there = set(serve_details()["applications"])
-    ours = sorted(found for found in there if found.startswith(APPLICATION_PREFIX))
+    ours = sorted(found for found in serve_details()["applications"] if found.startswith(APPLICATION_PREFIX))
     chosen = [found for found in ours if name in (None, found.removeprefix(APPLICATION_PREFIX))]
     if name is not None and not chosen:
         served = ", ".join(found.removeprefix(APPLICATION_PREFIX) for found in ours) or "none"
@@ -137,7 +132,7 @@ def _stop(name: str | None) -> list[str]:
     for application in chosen:
         serve.delete(application, _blocking=False)
     _wait_until_gone(set(chosen))
-    # Asked again: somebody may have deployed another meanwhile.
+    # Asked anew: draining takes long enough for somebody to deploy.
     if chosen and not serve_details()["applications"]:
         serve.shutdown()
     return chosen
