@@ -114,7 +114,8 @@ def test_a_head_that_dies_while_workers_start_is_named(tmp_path, monkeypatch):
     for package in (fake, fake.parent):
         (package / "__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(fake.parent.parent))
-    monkeypatch.setattr("fer_ray.nodes.up._SECONDS_TO_START", 30.0)
+    # The package has the function `up` in place of its module.
+    monkeypatch.setattr(sys.modules["fer_ray.nodes.up"], "_SECONDS_TO_START", 30.0)
     with pytest.raises(ClusterError, match=r"Ray node head: must start\. Received: the head is gone"):
         up(2, cpus=1, state=tmp_path / "state")
     assert read_cluster(tmp_path / "state") is None
