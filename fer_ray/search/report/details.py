@@ -148,7 +148,11 @@ def _masked(spec: SweepSpec) -> SweepSpec:
     """Without passwords and keys: a page is there to be passed on."""
     model = spec.model.model_copy(update={"registry": without_secrets(spec.model.registry)})
     storage = without_secrets(spec.storage) if spec.storage else None
-    return spec.model_copy(update={"storage": storage, "model": model})
+    tracking = spec.tracking
+    if tracking.mlflow is not None and tracking.mlflow.uri is not None:
+        told = tracking.mlflow.model_copy(update={"uri": without_secrets(tracking.mlflow.uri)})
+        tracking = tracking.model_copy(update={"mlflow": told})
+    return spec.model_copy(update={"storage": storage, "model": model, "tracking": tracking})
 
 
 def _one_line(text: str | None) -> str:
