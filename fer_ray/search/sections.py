@@ -219,16 +219,6 @@ class ResourcesSection(Section):
     gpu: Annotated[float, Field(ge=0)] = 0
 
 
-class TrackingSection(Section):
-    """Who is told of each epoch while the sweep runs, besides its own tables.
-
-    Args:
-        tensorboard: Whether TensorBoard's event files are written, into `tensorboard` in the sweep's folder.
-    """
-
-    tensorboard: bool = False
-
-
 class ModelSection(Section):
     """Where the winner goes.
 

@@ -27,8 +27,8 @@ from fer_ray.search.sections import (
     Seconds,
     Section,
     SpaceSection,
-    TrackingSection,
 )
+from fer_ray.search.tracking_section import TrackingSection
 
 
 class SweepSpec(Section):

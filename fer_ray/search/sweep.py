@@ -21,6 +21,7 @@ from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import delete_study, open_storage
+from fer_ray.search.trackers import check_trackers
 from fer_ray.search.tuning import search_with_tune
 from fer_ray.search.unchanged import fixed_part, require_unchanged
 from fer_ray.search.winner import register_winner
@@ -145,6 +146,7 @@ def _go_on(folder: SweepFolder, spec: SweepSpec, watch: Watch | None, progress: 
 def _drive(
     folder: SweepFolder, spec: SweepSpec, data: Dataset, watch: Watch | None, progress: Progress
 ) -> SweepResult:
+    check_trackers(spec)
     with folder.locked():
         folder.repair()
         # Asked first, so that a database that does not answer costs no minute of training.

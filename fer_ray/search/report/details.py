@@ -149,7 +149,12 @@ def _masked(spec: SweepSpec) -> SweepSpec:
     model = spec.model.model_copy(update={"registry": without_secrets(spec.model.registry)})
     storage = without_secrets(spec.storage) if spec.storage else None
     data, publish = without_secrets(spec.data), without_secrets(spec.publish) if spec.publish else None
-    return spec.model_copy(update={"storage": storage, "model": model, "data": data, "publish": publish})
+    tracking = spec.tracking
+    if tracking.mlflow is not None and tracking.mlflow.uri is not None:
+        told = tracking.mlflow.model_copy(update={"uri": without_secrets(tracking.mlflow.uri)})
+        tracking = tracking.model_copy(update={"mlflow": told})
+    changes = {"storage": storage, "model": model, "data": data, "publish": publish, "tracking": tracking}
+    return spec.model_copy(update=changes)
 
 
 def _one_line(text: str | None) -> str:
