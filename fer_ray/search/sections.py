@@ -212,11 +212,18 @@ class ResourcesSection(Section):
 
     Args:
         cpu: Cores; a trial trains with as many threads.
-        gpu: GPUs; fractions of one let trials share it.
+        gpu: GPUs; fractions of one let trials share it, and above one only whole numbers go.
     """
 
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: Annotated[float, Field(ge=0)] = 0
+
+    @field_validator("gpu")
+    @classmethod
+    def _shares_one_gpu(cls, gpu: float) -> float:
+        if gpu > 1 and gpu != int(gpu):
+            raise ValueError("must be a whole number above 1: Ray gives out no part of a second GPU")
+        return gpu
 
 
 class ModelSection(Section):

@@ -37,6 +37,10 @@ def test_three_keys_are_enough():
             {"max_trials": True},
             "sweep: max_trials: should be another type than true or false. Received: True.",
         ),
+        (
+            {"resources": {"gpu": 1.5}},
+            "sweep: resources.gpu: must be a whole number above 1: Ray gives out no part of a second GPU.",
+        ),
         ({"max_trials": 0}, "sweep: max_trials: should be greater than or equal to 1. Received: 0."),
         (
             {"scheduler": {"eta": 1}},
