@@ -85,6 +85,7 @@ def connect_jobs(address: str | None) -> Any:
     Raises:
         ClusterError: If it does not answer.
     """
+    address = None if address == "auto" else address
     named = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
     own = _sign_in(named or "auto")
     address = own.dashboard_url if own else address

@@ -61,7 +61,7 @@ def slots(resources: ResourcesSection) -> int:
 def held_by(node: dict[str, float], resources: ResourcesSection) -> int:
     """How many trials a node of these resources can hold at a time."""
     return min(
-        math.floor(node.get("CPU", 0) / resources.cpu), *_held_by_gpus(node.get("GPU", 0), resources.gpu)
+        [math.floor(node.get("CPU", 0) / resources.cpu), *_held_by_gpus(node.get("GPU", 0), resources.gpu)]
     )
 
 

@@ -9,8 +9,9 @@ from fer_ray.results.tables import TRIALS_FILE
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.spec import SweepSpec
 
-#: Of no use anywhere else; checkpoints and what Ray and trackers write lie in folders, which stay too.
-_LEFT = frozenset({"lock", "tables.lock"})
+#: Of no use anywhere else, or copied without its secrets. Checkpoints and what Ray and trackers write lie in
+#: folders, which stay too.
+_LEFT = frozenset({"lock", "tables.lock", "sweep.yaml"})
 
 
 def check_publishing(spec: SweepSpec, *, new: bool) -> None:
@@ -57,6 +58,7 @@ def publish(folder: SweepFolder, spec: SweepSpec) -> None:
         for path in found:
             if path.name not in _LEFT and not path.name.startswith("."):
                 files.upload(path, f"{spec.name}/{path.name}")
+        files.write(f"{spec.name}/{folder.spec_file.name}", spec.masked().to_yaml().encode())
     except (OSError, pyarrow.ArrowException) as error:
         remedy = f"They lie in {folder.path}; `fer-ray sweep resume {folder.path}` publishes them"
         rule = "must take the sweep's results"

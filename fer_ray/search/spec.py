@@ -140,6 +140,17 @@ class SweepSpec(Section):
         """The resolved sweep file: every key, defaults too."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
+    def masked(self) -> Self:
+        """Without passwords and keys, to be shown and passed on."""
+        model = self.model.model_copy(update={"registry": without_secrets(self.model.registry)})
+        tracking = self.tracking
+        if tracking.mlflow is not None and tracking.mlflow.uri is not None:
+            told = tracking.mlflow.model_copy(update={"uri": without_secrets(tracking.mlflow.uri)})
+            tracking = tracking.model_copy(update={"mlflow": told})
+        places = {"storage": self.storage, "data": self.data, "publish": self.publish}
+        shown = {key: place and without_secrets(place) for key, place in places.items()}
+        return self.model_copy(update={**shown, "model": model, "tracking": tracking})
+
     def with_study(self) -> Self:
         """Named in its storage: in a database, which sweeps share, by a name that no other sweep has."""
         unique = f"{self.name}-{uuid.uuid4().hex[:8]}" if self.storage else self.name

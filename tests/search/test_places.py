@@ -1,4 +1,4 @@
-"""Where a sweep's files lie, what becomes of its paths on a cluster, and how many trials a node holds."""
+"""Where a sweep's files lie, what becomes of its paths on a cluster."""
 
 import stat
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 
 from fer_ray.errors import SpaceError
 from fer_ray.search import SweepSpec, load_result, resume, run
-from fer_ray.search.cluster import _share
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.submission import _absolute_location, _absolute_storage
 
@@ -91,11 +90,3 @@ def test_paths_mean_the_same_wherever_the_driver_runs(tmp_path, monkeypatch):
     assert _absolute_storage("sqlite:////var/study.db") == "sqlite:////var/study.db"
     url = "postgresql+psycopg2://user:secret@host/studies"
     assert _absolute_storage(url) == url and _absolute_storage(None) is None
-
-
-@pytest.mark.parametrize(
-    ("gpus", "wanted", "held"),
-    [(2, 0.6, 2), (2, 0.5, 4), (1, 0.3, 3), (4, 2, 2), (3, 2, 1), (0, 0.5, 0)],
-)
-def test_a_fraction_of_a_gpu_lies_on_one(gpus, wanted, held):
-    assert _share(gpus, wanted) == held

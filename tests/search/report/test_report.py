@@ -18,7 +18,6 @@ from fer_ray.results import load
 from fer_ray.search import SweepSpec, load_result
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.report import make_report
-from fer_ray.search.report.details import _masked
 from fer_ray.search.report.facts import read_facts
 from fer_ray.search.storage import open_storage
 
@@ -303,7 +302,7 @@ def test_images_need_a_browser(finished, tmp_path, monkeypatch):
 def test_passwords_of_a_database_are_masked():
     given = {"name": "my", "space": {"file": "space.py"}, "data": "s3://bucket/faces?endpoint_override=KEY"}
     spec = SweepSpec.parse({**given, "storage": "postgresql+psycopg2://user:SECRET@host/studies"})
-    shown = _masked(spec).to_yaml()
+    shown = spec.masked().to_yaml()
     assert "SECRET" not in shown and "KEY" not in shown and "postgresql+psycopg2://host/studies" in shown
 
 
