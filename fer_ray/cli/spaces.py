@@ -44,7 +44,7 @@ def show(
         given = yaml.safe_load(arguments)
     except yaml.YAMLError as error:
         raise ConfigError("--arguments", "must be YAML", arguments) from error
-    space_file = SpaceFile(path=file, object=object_, arguments=given)
+    space_file = SpaceFile(path=file, object=object_, arguments=given, beside=file.absolute().parent)
     with progress_bar() as progress:
         found = summarise(
             space_file, classes=classes, input_shape=_shape(shape), samples=samples, progress=progress

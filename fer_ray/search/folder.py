@@ -90,6 +90,11 @@ class SweepFolder:
 
     Args:
         path: The folder.
+def write_sweep_file(path: Path, spec: SweepSpec) -> None:
+    """Writes a sweep file; for its owner alone where it names a database, whose address may hold a password."""
+    write_atomically(path, spec.to_yaml(), mode=0o600 if spec.storage else 0o666)
+
+
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,8 +119,9 @@ class SweepFolder:
         return folder
 
     def write_spec(self, spec: SweepSpec) -> None:
-        """Keeps the resolved sweep file; for its owner alone, since a database's address may hold a password."""
-        write_atomically(self.spec_file, spec.to_yaml(), mode=0o600 if spec.storage else 0o666)
+        """Keeps the resolved sweep file; the space file in it is the original, whatever the working directory."""
+        space = spec.space.model_copy(update={"file": spec.space.file.absolute()})
+        write_sweep_file(self.spec_file, spec.model_copy(update={"space": space}))
 
     def keep_modules(self, space_file: Path, names: Iterable[str]) -> None:
         """Copies what a space imports from beside its file: that may be gone when the sweep is resumed.
@@ -182,7 +188,7 @@ class SweepFolder:
 
     def spec(self) -> SweepSpec:
         """The resolved sweep file, whatever the folder is called now."""
-        spec = SweepSpec.from_yaml(self.spec_file)
+        spec = SweepSpec.from_yaml(self.spec_file, is_resolved=True)
         return spec.model_copy(update={"folder": self.path.parent, "name": self.path.name})
 
     def read_outcome(self) -> Outcome | None:

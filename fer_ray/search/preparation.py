@@ -88,7 +88,7 @@ def _discover(
     folder: SweepFolder, spec: SweepSpec, data: Dataset, reference: Any, progress: Progress
 ) -> dict[str, Any]:
     """What the space holds; found once per sweep and kept, with what the sweep was made from."""
-    found, fixed = folder.read_discovery(), fixed_part(folder, spec)
+    found = folder.read_discovery()
     if found is None:
         space_file = _space_file(folder, spec)
         limit = StageLimit(
@@ -111,9 +111,10 @@ def _discover(
         )
         space = Space.from_config(found["space"])
         found["searcher"] = {"kind": spec.searcher.kind, "treats": modelled(spec.searcher.kind, space)}
-        found["data"], found["fixed"] = data.fingerprint, fixed
         folder.keep_modules(spec.space.file, found.pop("modules"))
+        found["data"], found["fixed"] = data.fingerprint, fixed_part(folder, spec, found["imported"])
         write_atomically(folder.discovery_file, json.dumps(found, indent=2))
+    fixed = fixed_part(folder, spec, found.get("imported", []))
     # A sweep made before this was kept is taken as it stands.
     before = {"data": found["data"], **found.get("fixed", fixed)}
     require_unchanged(folder, before, {"data": data.fingerprint, **fixed})
@@ -139,7 +140,8 @@ def discover_space(
         found = discover(
             space_file, data, objective=objectives[0], further=objectives[1:], progress=lambda *_: begin()
         )
-        return {**asdict(found), "modules": space_file.imported_beside()}
+        imported, modules = space_file.imported_beside(), space_file.needed_beside()
+        return {**asdict(found), "imported": imported, "modules": modules}
 
 
 def _space_file(folder: SweepFolder, spec: SweepSpec) -> SpaceFile:

@@ -85,13 +85,16 @@ class SweepSpec(Section):
     address: str | None = None
 
     @classmethod
-    def from_yaml(cls, path: str | Path, overrides: dict[str, Any] | None = None) -> Self:
+    def from_yaml(
+        cls, path: str | Path, overrides: dict[str, Any] | None = None, *, is_resolved: bool = False
+    ) -> Self:
         """Reads a sweep file.
 
         Args:
             path: A YAML file; relative paths in it are relative to the working directory, but `space.file` is
                 looked for beside the sweep file first.
             overrides: Dotted key -> value, such as ``{"scheduler.eta": 4}``; they win over the file.
+            is_resolved: Whether a sweep has written it: what lies beside it then is that sweep's own copy.
 
         Raises:
             ConfigError: If the file cannot be read, or a key is unknown, of a wrong type or impossible.
@@ -106,7 +109,8 @@ class SweepSpec(Section):
         if not isinstance(content, dict):
             raise ConfigError(str(path), "must be a mapping of keys", type(content).__name__)
         _override(content, overrides or {}, str(path))
-        _find_beside(content, path.parent)
+        if not is_resolved:
+            _find_beside(content, path.parent)
         return cls.parse(content, str(path))
 
     @classmethod

@@ -8,11 +8,10 @@ from optuna.storages import BaseStorage
 
 from fer_ray.data import Dataset, open_dataset
 from fer_ray.errors import FerRayError, SweepError
-from fer_ray.files import sha256_of
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected
 from fer_ray.search.environment import describe_environment
-from fer_ray.search.folder import Outcome, SweepFolder
+from fer_ray.search.folder import Outcome, SweepFolder, beside
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preparation import prepare
 from fer_ray.search.publishing import check_publishing, publish
@@ -23,7 +22,7 @@ from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import delete_study, open_storage
 from fer_ray.search.trackers import check_trackers
 from fer_ray.search.tuning import search_with_tune
-from fer_ray.search.unchanged import fixed_part, require_unchanged
+from fer_ray.search.unchanged import fixed_part, require_unchanged, space_digests
 from fer_ray.search.winner import register_winner
 
 
@@ -110,8 +109,9 @@ def run_or_resume(
         return run(spec, watch=watch, progress=progress)
     before = folder.spec()
     spec = spec.model_copy(update={"study": before.study})
-    now = {**fixed_part(folder, spec), "space.file": sha256_of(spec.space.file)}
-    require_unchanged(folder, fixed_part(folder, before), now)
+    imported, file = (folder.read_discovery() or {}).get("imported", []), spec.space.file
+    now = {**fixed_part(folder, spec, imported), **space_digests(file, beside(file), imported)}
+    require_unchanged(folder, fixed_part(folder, before, imported), now)
     return _go_on(folder, spec, watch, progress)
 
 

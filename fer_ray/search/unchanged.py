@@ -1,5 +1,7 @@
 """What a sweep keeps of how it was made: its trials are comparable as long as that does not change."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from fer_ray.errors import SweepError
@@ -11,12 +13,18 @@ from fer_ray.search.spec import SweepSpec
 _FIXED = ("objective", "constraints", "searcher", "scheduler", "seed", "precision", "study")
 
 
-def fixed_part(folder: SweepFolder, spec: SweepSpec) -> dict[str, Any]:
-    """The values of a sweep file that stay, by their dotted keys; of the space file, its digest."""
+def fixed_part(folder: SweepFolder, spec: SweepSpec, imported: Iterable[str]) -> dict[str, Any]:
+    """The values of a sweep file that stay, by their dotted keys; of the space's files, their digests.
+
+    Args:
+        folder: Has the sweep's own copies of them.
+        spec: The sweep.
+        imported: As for `space_digests`.
+    """
     content = spec.model_dump(mode="json")
     sections = {key: content[key] for key in _FIXED}
     sections["space"] = {key: content["space"][key] for key in ("object", "arguments")}
-    fixed: dict[str, Any] = {"space.file": sha256_of(folder.space_file)}
+    fixed: dict[str, Any] = {**space_digests(folder.space_file, folder.modules, imported)}
     for key, value in sections.items():
         parts = (
             {f"{key}.{name}": part for name, part in value.items()}
@@ -25,6 +33,18 @@ def fixed_part(folder: SweepFolder, spec: SweepSpec) -> dict[str, Any]:
         )
         fixed |= parts
     return fixed
+
+
+def space_digests(space_file: Path, modules: Path, imported: Iterable[str]) -> dict[str, str | None]:
+    """The digests of a space file and of what it imports; None of a file that is not there.
+
+    Args:
+        space_file: The file.
+        modules: The folder that it imports from.
+        imported: Files of that folder.
+    """
+    files = {"space.file": space_file, **{f"space.file: {name}": modules / name for name in imported}}
+    return {key: sha256_of(file) if file.is_file() else None for key, file in files.items()}
 
 
 def require_unchanged(folder: SweepFolder, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """Loading a Keras Tuner `HyperModel` (or `build` function) from a user's Python file."""
 
+import ast
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,9 @@ from typing import Any
 
 from fer_ray.errors import SpaceError
 from fer_ray.files import sha256_of
+
+#: Of another make than a space: where it lies beside one, as in a checkout, it is not the space's to keep.
+_OWN_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +25,7 @@ class SpaceFile:
         path: A Python file that every worker can read.
         object: The `HyperModel` subclass, instance or build function in it; None where there is just one.
         arguments: For the constructor; `classes` and `input_shape` are filled in where it takes them.
-        beside: A folder whose modules the file may import, where a worker has it.
+        beside: A folder whose modules the file may import, before any of that name elsewhere.
     """
 
     path: Path
@@ -60,9 +64,10 @@ class SpaceFile:
         return self._find(self._import())[0]
 
     def imported_beside(self) -> list[str]:
-        """What this process has imported of `beside`: names there of modules and packages, such as ``helper.py``.
+        """The files of `beside` that this process has imported, relative to it, such as ``parts/heads.py``.
 
-        Neither installed packages are, where an environment lies there too, nor what lies with the file itself.
+        Neither are installed packages, where an environment lies there too, nor fer_ray, nor what lies with the
+        file itself.
         """
         if self.beside is None:
             return []
@@ -72,7 +77,24 @@ class SpaceFile:
             for file in files
             if file.is_relative_to(self.beside) and not file.is_relative_to(self.path.parent)
         ]
-        return sorted({path.parts[0] for path in inside if "site-packages" not in path.parts})
+        others = ("site-packages" in path.parts or path.parts[0] == _OWN_PACKAGE for path in inside)
+        return sorted({str(path) for path, is_other in zip(inside, others, strict=True) if not is_other})
+
+    def needed_beside(self) -> list[str]:
+        """What the space imports of `beside`, sooner or later: names there of modules and packages.
+
+        What this process has imported, and what the code names besides, such as in a branch of `build` that no
+        configuration has come to yet.
+        """
+        if self.beside is None:
+            return []
+        found = {self.beside / Path(file).parts[0] for file in self.imported_beside()}
+        unread = [self.path, *found]
+        while unread:
+            named = set(_named_beside(unread.pop(), self.beside)) - found
+            found |= named
+            unread += named
+        return sorted(path.name for path in found)
 
     def _import(self) -> ModuleType:
         if not self.path.is_file():
@@ -84,7 +106,8 @@ class SpaceFile:
         if name in sys.modules:
             return sys.modules[name]
         if self.beside is not None and str(self.beside) not in sys.path:
-            sys.path.append(str(self.beside))
+            # First, as of a script: a module of that name in the working directory is another one.
+            sys.path.insert(0, str(self.beside))
         spec = importlib.util.spec_from_file_location(name, self.path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
@@ -143,6 +166,30 @@ class SpaceFile:
 def _file_of(module: ModuleType) -> str | None:
     file = getattr(module, "__file__", None)
     return file if isinstance(file, str) else None
+
+
+def _named_beside(code: Path, beside: Path) -> Iterator[Path]:
+    """Modules and packages of a folder that a file, or any file of a package, names in an import."""
+    for file in code.rglob("*.py") if code.is_dir() else [code]:
+        for name in set(_named_in(file)) - {_OWN_PACKAGE}:
+            module, package = beside / f"{name}.py", beside / name
+            if module.is_file():
+                yield module
+            if any(package.glob("*.py")):
+                yield package
+
+
+def _named_in(file: Path) -> Iterator[str]:
+    """The first part of what each import in a file names, whether it is ever run or not."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (OSError, SyntaxError, ValueError):  # nobody can import it
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
 
 
 def _from_function(build: Callable[[Any], Any]) -> Any:

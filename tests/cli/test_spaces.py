@@ -1,6 +1,7 @@
 """`fer-ray spaces show` and `fer-ray sweep init`, as a person calls them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,13 @@ def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
 
 
 def test_show_says_what_a_space_holds(tmp_path):
-    space = REPOSITORY / "search_spaces" / "baseline.py"
-    done = call("spaces", "show", str(space), "--shape", "24x24x1", "--samples", "2", "--json", cwd=tmp_path)
+    (tmp_path / "spaces").mkdir()
+    shutil.copyfile(REPOSITORY / "search_spaces" / "baseline.py", tmp_path / "spaces" / "base_of_mine.py")
+    (tmp_path / "spaces" / "mine.py").write_text(
+        "from base_of_mine import BaselineHyperModel\n\n\nclass Mine(BaselineHyperModel):\n    pass\n"
+    )
+    options = ["--shape", "24x24x1", "--samples", "2", "--json"]
+    done = call("spaces", "show", "spaces/mine.py", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
     names = [row["name"] for row in shown["hyperparameters"]]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray.errors import SpaceError
-from fer_ray.search import SweepSpec, load_result, resume, run
+from fer_ray.errors import SpaceError, SweepError
+from fer_ray.search import SweepSpec, load_result, resume, run, run_or_resume
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.submission import _absolute_location, _absolute_storage
 
@@ -20,6 +20,14 @@ def build(hp):
     model = keras.Sequential([keras.Input((16, 16, 1)), *LAYERS, head(hp)])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
+"""
+HELPER = """
+import pathlib
+import keras
+
+if pathlib.Path({gone!r}).exists():
+    raise ImportError("the library is gone")
+LAYERS = [keras.layers.Flatten()]
 """
 HEAD = """
 import keras
@@ -36,7 +44,7 @@ def spec(tmp_path, faces):
     project = tmp_path / "project"
     (project / "parts").mkdir(parents=True)
     (project / "space.py").write_text(HELPED_SPACE)
-    (project / "helper.py").write_text("import keras\n\nLAYERS = [keras.layers.Flatten()]\n")
+    (project / "helper.py").write_text(HELPER.format(gone=str(tmp_path / "library is gone")))
     (project / "unused.py").write_text("")
     (project / "parts" / "__init__.py").write_text("")
     (project / "parts" / "heads.py").write_text(HEAD)
@@ -65,13 +73,36 @@ def test_a_sweep_keeps_the_modules_that_its_space_imports(spec, ray_cluster):
     assert sorted(path.name for path in (folder.modules / "parts").iterdir()) == ["__init__.py", "heads.py"]
     assert len(resume(path, max_trials=2).trials) == 2
 
-    # A space that cannot be imported ends the sweep; it fails no trial.
-    (folder.modules / "helper.py").rename(folder.path / "helper.txt")
-    with pytest.raises(SpaceError, match="ModuleNotFoundError: No module named 'helper'"):
+    with pytest.raises(SweepError, match=r"space\.file: helper\.py: must stay as it was"):
+        run_or_resume(edited(spec, project))
+    (folder.modules / "parts" / "heads.py").write_text(HEAD + "# not as it was\n")
+    with pytest.raises(SweepError, match=r"space\.file: parts/heads\.py: must stay as it was"):
         resume(path, max_trials=3)
-    (folder.path / "helper.txt").rename(folder.modules / "helper.py")
+    (folder.modules / "parts" / "heads.py").write_text(HEAD)
+
+    # A space that cannot be imported ends the sweep; it fails no trial.
+    (project.parent / "library is gone").touch()
+    with pytest.raises(SpaceError, match="ImportError: the library is gone"):
+        resume(path, max_trials=3)
+    (project.parent / "library is gone").unlink()
     states = load_result(resume(path).path).trials.column("state").to_pylist()
     assert states == ["COMPLETE"] * 3
+
+
+def edited(spec, project):
+    """The sweep as it would be submitted again, after what its space imports was edited."""
+    (project / "helper.py").write_text("LAYERS = []\n")
+    space = spec.space.model_copy(update={"file": project / "space.py"})
+    return spec.model_copy(update={"space": space, "folder": project / "parts" / "sweeps"})
+
+
+def test_a_sweeps_own_copy_is_not_taken_for_the_space_file(spec, monkeypatch):
+    """That lies beside the sweep's resolved file and may have the same name; modules lie beside the original."""
+    monkeypatch.chdir(spec.space.file.parent)
+    folder = SweepFolder.create(
+        spec.model_copy(update={"space": spec.space.model_copy(update={"file": Path("space.py")})})
+    )
+    assert folder.spec().space.file == spec.space.file
 
 
 def test_a_sweep_file_with_a_database_is_its_owners_alone(spec):

@@ -130,6 +130,49 @@ def test_modules_beside_the_original_can_be_imported(space_file, tmp_path, monke
     assert load(space_file(text, beside=beside)).build(None) == 33
 
 
+def test_a_module_beside_comes_before_one_of_that_name_elsewhere(space_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [str(tmp_path / "working"), *__import__("sys").path])
+    for folder in ("working", "original"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "twice_there.py").write_text(f"WHERE = {folder!r}")
+    text = "import twice_there\n\ndef build(hp):\n    return twice_there.WHERE"
+    assert load(space_file(text, beside=tmp_path / "original")).build(None) == "original"
+
+
+def test_what_a_space_needs_is_what_its_code_names_and_what_that_names(space_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", __import__("sys").path.copy())
+    beside = tmp_path / "original"
+    files = {
+        "first_needed.py": "NAME = 'chosen_by_name'",
+        "later_needed.py": "from parts_needed.heads import head",
+        "parts_needed/__init__.py": "",
+        "parts_needed/heads.py": "from . import tails",
+        "parts_needed/tails.py": "def tail():\n    import last_needed",
+        "last_needed.py": "import parts_needed",
+        "chosen_by_name.py": "",
+        "not_needed.py": "import broken_and_needless",
+        "broken_and_needless.py": "def (",
+        # What fer_ray and a tracker leave beside a space is none of it.
+        "fer_ray/__init__.py": "",
+        "json/log.txt": "",
+    }
+    for name, text in files.items():
+        (beside / name).parent.mkdir(parents=True, exist_ok=True)
+        (beside / name).write_text(text)
+    (tmp_path / "sweep").mkdir()
+    space = space_file(
+        "import importlib, json\nimport fer_ray\nimport first_needed\n"
+        "importlib.import_module(first_needed.NAME)\n\n"
+        "def build(hp):\n    if hp.Boolean('rare'):\n        import later_needed\n",
+        "sweep/space.py",
+        beside=beside,
+    )
+    load(space)
+    assert space.imported_beside() == ["chosen_by_name.py", "first_needed.py"]
+    needed = ["chosen_by_name.py", "first_needed.py", "last_needed.py", "later_needed.py", "parts_needed"]
+    assert space.needed_beside() == needed
+
+
 def test_an_unchanged_file_runs_once_and_an_edited_one_again(space_file):
     text = "import random\nDRAWN = random.random()\ndef build(hp):\n    return DRAWN"
     first, again = (load(space_file(text)).build(None) for _ in range(2))

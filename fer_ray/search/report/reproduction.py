@@ -27,9 +27,10 @@ def reproduction(result: SweepResult, trial: int) -> SweepSpec:
         rule = "must be a trial with a result"
         raise SweepError(f"sweep {result.spec.name}", rule, f"trial {trial}")
     spec, space = result.spec, result.spec.space.model_dump(mode="json")
-    kept = SweepFolder(result.path).space_file
-    # What a space file imports lies beside it; the sweep's copy is taken where it was changed since.
-    if not spec.space.file.is_file() or sha256_of(spec.space.file) != sha256_of(kept):
+    folder = SweepFolder(result.path)
+    kept, original = folder.space_file, spec.space.file
+    # With what it imports, which may have been changed since where the file itself was not.
+    if folder.modules.is_dir() or not original.is_file() or sha256_of(original) != sha256_of(kept):
         space["file"] = str(kept)
     content: dict[str, Any] = {
         # The folder may have been renamed to what no sweep is called.

@@ -51,6 +51,10 @@ def test_a_space_file_that_was_changed_since_is_taken_from_the_sweep(made_up, tm
     result = load_result(sweep)
     best = result.best["trial"]
     assert reproduction(result, best).space.file == tmp_path / "space.py"
+    # Kept modules may have been changed since where they were taken from.
+    (sweep / "modules").mkdir()
+    assert reproduction(result, best).space.file == sweep / "space.py"
+    (sweep / "modules").rmdir()
     (tmp_path / "space.py").write_text("changed")
     assert reproduction(result, best).space.file == sweep / "space.py"
     (tmp_path / "space.py").unlink()
