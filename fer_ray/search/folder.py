@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -38,9 +39,13 @@ def checkpoint_folders(sweep: Path) -> list[tuple[int, Path]]:
 
 @contextmanager
 def writing_tables(sweep: Path) -> Iterator[None]:
-    """One process at a time reads study and journal and writes the tables."""
+    """One process at a time reads study and journal and writes the tables.
+
+    Raises:
+        SweepError: If the storage has no file locks.
+    """
     with (sweep / "tables.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -85,16 +90,16 @@ def beside(space_file: Path) -> Path:
     return kept if is_copy and kept.is_dir() else space_file.parent
 
 
-class SweepFolder:
-    """Paths of a sweep.
-
-    Args:
-        path: The folder.
 def write_sweep_file(path: Path, spec: SweepSpec) -> None:
     """Writes a sweep file; for its owner alone where it names a database, whose address may hold a password."""
     write_atomically(path, spec.to_yaml(), mode=0o600 if spec.storage else 0o666)
 
 
+class SweepFolder:
+    """Paths of a sweep.
+
+    Args:
+        path: The folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,9 +119,18 @@ def write_sweep_file(path: Path, spec: SweepSpec) -> None:
         folder = cls(spec.path)
         folder.check_new(spec)
         folder.path.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(spec.space.file, folder.space_file)
-        folder.write_spec(spec.with_study())
+        folder.fill(spec)
         return folder
+
+    def fill(self, spec: SweepSpec) -> None:
+        """Makes the files of a new sweep; the folder is there.
+
+        Raises:
+            SweepError: As `check_new`.
+        """
+        self.check_new(spec)
+        shutil.copyfile(spec.space.file, self.space_file)
+        self.write_spec(spec.with_study())
 
     def write_spec(self, spec: SweepSpec) -> None:
         """Keeps the resolved sweep file; the space file in it is the original, whatever the working directory."""
@@ -164,8 +178,8 @@ def write_sweep_file(path: Path, spec: SweepSpec) -> None:
         return not journal.exists() or journal.stat().st_mtime <= tables.stat().st_mtime
 
     def discard(self) -> None:
-        """Takes back a sweep that could not start, so that its name is free again; not one that another runs."""
-        if not self.outcome_file.exists() and not self.is_running():
+        """Takes back a sweep that could not start, so that its name is free again; whoever calls it holds it."""
+        if not self.outcome_file.exists():
             shutil.rmtree(self.path, ignore_errors=True)
 
     def repair(self) -> None:
@@ -222,15 +236,26 @@ def write_sweep_file(path: Path, spec: SweepSpec) -> None:
         """Holds the sweep for this process.
 
         Raises:
-            SweepError: If another process runs it.
+            SweepError: If another process runs it, or has just taken it back.
         """
-        with (self.path / "lock").open("w") as file:
+        with self._open_lock() as file:
             if not _take(file, fcntl.LOCK_EX):
                 # Somebody may just be looking whether it runs.
                 time.sleep(0.2)
                 if not _take(file, fcntl.LOCK_EX):
                     raise SweepError(f"sweep {self.path}", "is being run by another process")
+            if not os.fstat(file.fileno()).st_nlink:
+                raise self._gone()
             yield
+
+    def _open_lock(self) -> IO[str]:
+        try:
+            return (self.path / "lock").open("w")
+        except FileNotFoundError as error:
+            raise self._gone() from error
+
+    def _gone(self) -> SweepError:
+        return SweepError(f"sweep {self.path}", "must still be there", "another process has removed it")
 
     def is_running(self) -> bool:
         """Whether a process holds the sweep now."""
@@ -244,11 +269,18 @@ def write_sweep_file(path: Path, spec: SweepSpec) -> None:
 def _take(file: IO[str], lock: int) -> bool:
     """Whether a lock is to be had; it is given back when the file is closed."""
     try:
-        fcntl.flock(file, lock | fcntl.LOCK_NB)
+        _lock(file, lock | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def _lock(file: IO[str], lock: int) -> None:
+    try:
+        fcntl.flock(file, lock)
+    except BlockingIOError:
+        raise
     except OSError as error:  # such as Lustre mounted without it
         remedy = "Mount it with `flock`, or name another `folder`"
         rule = "must lie on storage that has file locks"
         raise SweepError(f"sweep {Path(file.name).parent}", rule, str(error), remedy) from error
-    return True

@@ -42,12 +42,18 @@ def run(spec: SweepSpec, *, watch: Watch | None = None, progress: Progress = no_
     """
     data = open_dataset(spec.data)
     check_publishing(spec, new=True)
-    folder = SweepFolder.create(spec)
-    try:
-        return _drive(folder, folder.spec(), data, watch, progress)
-    except FerRayError:
-        folder.discard()
-        raise
+    folder = SweepFolder(spec.path)
+    folder.check_new(spec)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    # Held from before its first file on: nobody resumes it meanwhile, or loses it to `discard`.
+    with folder.locked():
+        folder.fill(spec)
+        try:
+            _drive(folder, folder.spec(), data, watch, progress)
+        except FerRayError:
+            folder.discard()
+            raise
+    return load_result(folder.path)
 
 
 def resume(
@@ -133,28 +139,28 @@ def delete(path: str | Path) -> None:
 
 
 def _go_on(folder: SweepFolder, spec: SweepSpec, watch: Watch | None, progress: Progress) -> SweepResult:
-    before = folder.spec().max_trials
-    if spec.max_trials < before:
-        raise SweepError("max_trials", f"must be at least {before}, as before", str(spec.max_trials))
     data = open_dataset(spec.data)
     check_publishing(spec, new=False)
     with folder.locked():
+        before = folder.spec().max_trials
+        if spec.max_trials < before:
+            raise SweepError("max_trials", f"must be at least {before}, as before", str(spec.max_trials))
         folder.write_spec(spec)
-    return _drive(folder, spec, data, watch, progress)
+        _drive(folder, spec, data, watch, progress)
+    return load_result(folder.path)
 
 
 def _drive(
     folder: SweepFolder, spec: SweepSpec, data: Dataset, watch: Watch | None, progress: Progress
-) -> SweepResult:
+) -> None:
+    """Runs a sweep that this process holds."""
     check_trackers(spec)
-    with folder.locked():
-        folder.repair()
-        # Asked first, so that a database that does not answer costs no minute of training.
-        storage = open_storage(spec)
-        with connected(spec.address):
-            _search(folder, spec, data, storage, watch, progress)
-        publish(folder, spec)
-    return load_result(folder.path)
+    folder.repair()
+    # Asked first, so that a database that does not answer costs no minute of training.
+    storage = open_storage(spec)
+    with connected(spec.address):
+        _search(folder, spec, data, storage, watch, progress)
+    publish(folder, spec)
 
 
 def _search(

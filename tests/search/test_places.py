@@ -1,5 +1,7 @@
 """Where a sweep's files lie, what becomes of its paths on a cluster."""
 
+import errno
+import fcntl
 import stat
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 
 from fer_ray.errors import SpaceError, SweepError
 from fer_ray.search import SweepSpec, load_result, resume, run, run_or_resume
-from fer_ray.search.folder import SweepFolder
+from fer_ray.search.folder import SweepFolder, writing_tables
 from fer_ray.search.submission import _absolute_location, _absolute_storage
 
 HELPED_SPACE = """
@@ -121,3 +123,39 @@ def test_paths_mean_the_same_wherever_the_driver_runs(tmp_path, monkeypatch):
     assert _absolute_storage("sqlite:////var/study.db") == "sqlite:////var/study.db"
     url = "postgresql+psycopg2://user:secret@host/studies"
     assert _absolute_storage(url) == url and _absolute_storage(None) is None
+
+
+def test_a_sweep_that_another_process_is_making_is_left_alone(spec):
+    folder = SweepFolder(spec.path)
+    folder.path.mkdir(parents=True)
+    with folder.locked():
+        with pytest.raises(SweepError, match="is being run by another process"):
+            run(spec)
+        assert [path.name for path in folder.path.iterdir()] == ["lock"]
+
+
+def test_a_sweep_that_was_taken_back_meanwhile_is_one_error(spec):
+    folder = SweepFolder.create(spec)
+    folder.discard()
+    rule = r"must still be there\. Received: another process has removed it"
+    with pytest.raises(SweepError, match=rule), folder.locked():
+        pass
+
+
+def test_storage_without_file_locks_is_one_error(spec, monkeypatch):
+    """No such storage is here: the system's call answers as there."""
+    folder = SweepFolder.create(spec)
+    with folder.locked():
+        pass
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    rule = r"helped: must lie on storage that has file locks\. Received: .*No locks available"
+    with pytest.raises(SweepError, match=rule), folder.locked():
+        pass
+    with pytest.raises(SweepError, match=rule):
+        folder.is_running()
+    with pytest.raises(SweepError, match=rule), writing_tables(folder.path):
+        pass
