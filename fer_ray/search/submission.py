@@ -21,7 +21,7 @@ import tenacity
 import fer_ray
 from fer_ray.errors import ClusterError, SweepError
 from fer_ray.ray_connection import connect_jobs, first_line
-from fer_ray.search.folder import beside
+from fer_ray.search.folder import beside, write_sweep_file
 from fer_ray.search.spec import SweepSpec
 
 _SECONDS_UNTIL_READY = 60
@@ -254,11 +254,11 @@ def _answering(address: str | None) -> Iterator[None]:
 
 def _absolute(spec: SweepSpec) -> SweepSpec:
     """With paths that do not hang on where the driver runs, and the cluster that the job runs on."""
-    warm_start = [path.absolute() for path in spec.searcher.warm_start]
+    warm_start = [path.expanduser().absolute() for path in spec.searcher.warm_start]
     return spec.model_copy(
         update={
             "data": _absolute_location(spec.data),
-            "folder": spec.folder.absolute(),
+            "folder": spec.folder.expanduser().absolute(),
             "publish": _absolute_location(spec.publish) if spec.publish else None,
             "model": spec.model.model_copy(update={"registry": _absolute_location(spec.model.registry)}),
             "searcher": spec.searcher.model_copy(update={"warm_start": warm_start}),
@@ -276,7 +276,10 @@ def _absolute_storage(url: str | None) -> str | None:
     """Of a SQLite file: its driver runs in another folder."""
     if url is None:
         return None
-    parsed = sqlalchemy.make_url(url)
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError:  # the sweep says so
+        return url
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return url
     whole = parsed.set(database=str(Path(parsed.database).absolute()))
@@ -298,7 +301,9 @@ def _bundle(spec: SweepSpec) -> Iterator[Path]:
                     package, bundle / package.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
                 )
         for module in {*folder.glob("*.py"), spec.space.file}:
-            shutil.copyfile(module, bundle / module.name)
+            if module.is_file():  # an editor's lock is a link to nowhere
+                shutil.copyfile(module, bundle / module.name)
         space = spec.space.model_copy(update={"file": Path(spec.space.file.name)})
-        (bundle / _SWEEP_FILE).write_text(spec.model_copy(update={"space": space}).to_yaml())
+        # Ray gives it the same permissions on each node.
+        write_sweep_file(bundle / _SWEEP_FILE, spec.model_copy(update={"space": space}))
         yield bundle

@@ -10,7 +10,7 @@ import pytest
 from fer_ray.errors import SpaceError, SweepError
 from fer_ray.search import SweepSpec, load_result, resume, run, run_or_resume
 from fer_ray.search.folder import SweepFolder, writing_tables
-from fer_ray.search.submission import _absolute_location, _absolute_storage
+from fer_ray.search.submission import _absolute, _absolute_location, _absolute_storage, _bundle
 
 HELPED_SPACE = """
 from helper import LAYERS
@@ -123,6 +123,22 @@ def test_paths_mean_the_same_wherever_the_driver_runs(tmp_path, monkeypatch):
     assert _absolute_storage("sqlite:////var/study.db") == "sqlite:////var/study.db"
     url = "postgresql+psycopg2://user:secret@host/studies"
     assert _absolute_storage(url) == url and _absolute_storage(None) is None
+    assert _absolute_storage("nonsense") == "nonsense"  # the sweep refuses it
+
+
+def test_a_folder_of_ones_home_is_the_same_on_the_cluster(spec, tmp_path):
+    searcher = spec.searcher.model_copy(update={"warm_start": [Path("~/sweeps/before")]})
+    sent = _absolute(spec.model_copy(update={"folder": Path("~/sweeps"), "searcher": searcher}))
+    assert sent.folder == Path.home() / "sweeps"
+    assert sent.searcher.warm_start == [Path.home() / "sweeps" / "before"]
+
+
+def test_what_travels_with_a_job_is_as_private_and_whole_as_the_sweep(spec):
+    (spec.space.file.parent / ".#helper.py").symlink_to("nobody@nowhere")
+    with _bundle(spec.model_copy(update={"storage": "postgresql://user:secret@host/studies"})) as bundle:
+        assert stat.S_IMODE((bundle / "sweep.yaml").stat().st_mode) == 0o600
+        names = ["helper.py", "parts", "space.py", "sweep.yaml", "unused.py"]
+        assert sorted(path.name for path in bundle.iterdir()) == names
 
 
 def test_a_sweep_that_another_process_is_making_is_left_alone(spec):
