@@ -66,15 +66,22 @@ class FileStore:
             stream.write(content)
 
     def try_writing(self, folder: str = "") -> None:
-        """Writes a small file into a folder, making it, and removes the file again.
+        """Writes a small file into a folder and removes it; on local disk above the folder, if there is none yet.
 
         Raises:
             OSError: If it cannot be written.
             pyarrow.ArrowException: The same.
         """
-        mark = f"{folder}/.mark-{uuid.uuid4().hex[:8]}".removeprefix("/")
-        self.write(mark, b"")
-        self.remove_file(mark)
+        mark = f".mark-{uuid.uuid4().hex[:8]}"
+        if not self.is_local:
+            self.write(f"{folder}/{mark}".removeprefix("/"), b"")
+            self.remove_file(f"{folder}/{mark}".removeprefix("/"))
+            return
+        there = self.local_path(folder)
+        while not there.exists():
+            there = there.parent
+        write_atomically(there / mark, b"")
+        (there / mark).unlink()
 
     def exists(self, paths: Iterable[str]) -> list[bool]:
         """Whether each path is a file."""

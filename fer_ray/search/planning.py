@@ -17,6 +17,7 @@ from fer_ray.search.folder import SweepFolder
 from fer_ray.search.forecast import Bounds, Level, forecast
 from fer_ray.search.preparation import prepare
 from fer_ray.search.probe import Probe, probe
+from fer_ray.search.publishing import check_publishing
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.storage import check_storage
 from fer_ray.search.trackers import check_trackers
@@ -84,6 +85,7 @@ def plan(spec: SweepSpec, *, with_probe: bool = True, progress: Progress = no_pr
     SweepFolder(spec.path).check_new(spec)
     check_storage(spec)
     check_trackers(spec)
+    check_publishing(spec, new=True)
     with _temporary(spec) as folder, connected(spec.address):
         started = time.monotonic()
         nowhere = spec.model_copy(update={"folder": folder.path.parent, "name": folder.path.name})

@@ -94,6 +94,8 @@ def test_known_configurations_that_cannot_be_trained_are_told(sweep, ray_cluster
         {"searcher": {"known": [{"units": 5}]}},
         {"searcher": {"kind": "grid"}},
         {"objective": {"metric": "val_beauty"}},
+        {"model": {"registry": "/dev/null/registry"}},
+        {"publish": "/dev/null/sweeps"},
     ],
     ids=lambda changes: next(iter(changes)),
 )
