@@ -89,5 +89,8 @@ def test_the_notebook_runs(notebook, tmp_path):
     notebook.cells.append(nbformat.v4.new_code_cell(CHECK))
     client = NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
-    drawn = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
-    assert sum("image/png" in output.data for output in drawn) == 3
+    shown = [output.data for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    assert sum("image/png" in data for data in shown) == 3
+    # What `watch` shows last; Tune's own reporter would have cleared it.
+    (watched,) = (data["text/markdown"] for data in shown if "text/markdown" in data)
+    assert watched.startswith("0 trials running, 2 finished, 0 stopped, 2 epochs, best ")
