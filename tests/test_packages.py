@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -95,7 +94,10 @@ def test_it_runs_in_an_empty_environment(kind, source, tmp_path):
     venv.create(empty, with_pip=True)
     python, fer_ray = empty / "bin" / "python", empty / "bin" / "fer-ray"
     (site_packages,) = (empty / "lib").glob("python*/site-packages")
-    (site_packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    # Before Python 3.12 an empty environment has a setuptools of its own, too old to build this.
+    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", cwd=work)
+    lent = [path for path in sys.path if path.endswith("site-packages")]
+    (site_packages / "lent.pth").write_text("\n".join(lent))
     options = [
         "--quiet",
         "--no-deps",
