@@ -1,5 +1,6 @@
 """The wheel and the source distribution: what is in them, and that they install and run where nothing else is."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,11 @@ def package_files() -> set[str]:
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    # What the tests import by PYTHONPATH is nothing that an installed package may find.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
