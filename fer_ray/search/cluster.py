@@ -46,10 +46,7 @@ def slots(resources: ResourcesSection) -> int:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    held: int = sum(
-        math.floor(min(node.get("CPU", 0) / resources.cpu, _share(node.get("GPU", 0), resources.gpu)))
-        for node in nodes
-    )
+    held = sum(held_by(node, resources) for node in nodes)
     if held == 0:
         largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
         raise SweepError(
@@ -61,5 +58,17 @@ def slots(resources: ResourcesSection) -> int:
     return held
 
 
-def _share(available: float, wanted: float) -> float:
-    return math.inf if wanted == 0 else available / wanted
+def held_by(node: dict[str, float], resources: ResourcesSection) -> int:
+    """How many trials a node of these resources can hold at a time."""
+    return min(
+        [math.floor(node.get("CPU", 0) / resources.cpu), *_held_by_gpus(node.get("GPU", 0), resources.gpu)]
+    )
+
+
+def _held_by_gpus(gpus: float, wanted: float) -> list[int]:
+    """A trial that wants less than a whole GPU gets all of it from one."""
+    if wanted == 0:
+        return []
+    if wanted < 1:
+        return [math.floor(gpus) * math.floor(1 / wanted)]
+    return [math.floor(gpus / wanted)]

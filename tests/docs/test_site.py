@@ -133,7 +133,7 @@ def test_results_are_those_of_the_files(site):
 
 
 def test_missing_results_are_said_to_be_missing(tmp_path):
-    sys.path.insert(0, str(ROOT / "docs_hooks"))
+    sys.path.insert(0, str(ROOT / "docs" / "hooks"))
     try:
         from benchmark_results import sections
     finally:

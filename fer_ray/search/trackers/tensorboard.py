@@ -42,7 +42,7 @@ class TensorBoard:
         writer = self._writers.pop(trial)
         reached = {} if best is None else {f"best/{self.metric}": best}
         # Into the trial's own folder: a run of its own would stand beside the trial in every chart.
-        writer.add_hparams({**values, "state": state.name}, reached, name=".")
+        writer.add_hparams({"state": state.name, **values}, reached, name=".")
         writer.close()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 MARK = "<!-- made here: results -->"
 RACE = "time_to_accuracy"
 
@@ -162,8 +162,8 @@ def _all(content: dict[str, Any], name: str = "") -> Iterator[str]:
     plain = {key: value for key, value in content.items() if not isinstance(value, dict)}
     nested = {key: value for key, value in content.items() if isinstance(value, dict)}
     if plain:
-        rows = [(f"`{key}`", _plain(value)) for key, value in plain.items()]
-        yield f"{_named(name)}{_table(('figure', 'value'), rows)}"
+        figures = [(f"`{key}`", _plain(value)) for key, value in plain.items()]
+        yield f"{_named(name)}{_table(('figure', 'value'), figures)}"
     leaves = [leaf for each in nested.values() for leaf in each.values()]
     if nested and not plain and not any(isinstance(leaf, dict) for leaf in leaves):
         columns = list(dict.fromkeys(key for each in nested.values() for key in each))
