@@ -1,9 +1,9 @@
 """The wheel and the source distribution: what is in them, and that they install and run where nothing else is."""
 
+import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -57,7 +57,11 @@ def package_files() -> set[str]:
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    # What the tests import by PYTHONPATH is nothing that an installed package may find.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -95,7 +99,10 @@ def test_it_runs_in_an_empty_environment(kind, source, tmp_path):
     venv.create(empty, with_pip=True)
     python, fer_ray = empty / "bin" / "python", empty / "bin" / "fer-ray"
     (site_packages,) = (empty / "lib").glob("python*/site-packages")
-    (site_packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    # Before Python 3.12 an empty environment has a setuptools of its own, too old to build this.
+    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", cwd=work)
+    lent = [path for path in sys.path if path.endswith("site-packages")]
+    (site_packages / "lent.pth").write_text("\n".join(lent))
     options = [
         "--quiet",
         "--no-deps",

@@ -167,10 +167,11 @@ def _all(content: dict[str, Any], name: str = "") -> Iterator[str]:
     leaves = [leaf for each in nested.values() for leaf in each.values()]
     if nested and not plain and not any(isinstance(leaf, dict) for leaf in leaves):
         columns = list(dict.fromkeys(key for each in nested.values() for key in each))
-        rows = [
-            (f"`{key}`", *(_plain(each.get(name, "")) for name in columns)) for key, each in nested.items()
+        matrix = [
+            (f"`{key}`", *(_plain(each.get(column, "")) for column in columns))
+            for key, each in nested.items()
         ]
-        yield f"{_named(name)}{_table(('', *columns), rows)}"
+        yield f"{_named(name)}{_table(('', *columns), matrix)}"
         return
     for key, value in nested.items():
         yield from _all(value, f"{name}.{key}" if name else key)
