@@ -173,6 +173,8 @@ class SamplerStorage(_Delegating):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """As the storage has them, but for those."""
+        if states == (TrialState.WAITING,):  # Optuna asks so before each trial, and none of those is one.
+            return self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
         paused = self._paused()
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy)
         shown = [

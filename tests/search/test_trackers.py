@@ -24,6 +24,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from fer_ray.errors import ConfigError
 from fer_ray.search import SweepResult, SweepSpec, resume, run
 from fer_ray.search.trackers.mlflow import MLflow
+from fer_ray.search.trackers.tensorboard import TensorBoard
 from fer_ray.search.trackers.tracker_thread import TrackerThread
 from fer_ray.search.tracking_section import MLflowSection
 
@@ -105,6 +106,20 @@ def test_tensorboard_has_every_epoch_and_each_trial_once(tracked):
         assert best.value == pytest.approx(row["value"], rel=1e-6)
         shown = hyperparameters(trial)
         assert (shown["units"], shown["state"]) == (row["hp.units"], row["state"])
+
+
+def test_tensorboard_loses_nothing_of_a_trial_that_goes_on_and_ends_at_once(tmp_path):
+    first, second = TensorBoard(tmp_path, "val_accuracy"), TensorBoard(tmp_path, "val_accuracy")
+    first.begin(0, {"units": 3})
+    first.epoch(0, 1, {"val_accuracy": 0.1})
+    first.close()
+    second.begin(0, {"units": 3})
+    second.epoch(0, 2, {"val_accuracy": 0.2})
+    second.end(0, {"units": 3}, TrialState.PRUNED, 0.2)
+    trial = EventAccumulator(str(tmp_path / "trial-00000")).Reload()
+    assert [scalar.step for scalar in trial.Scalars("val_accuracy")] == [1, 2]
+    assert len(trial.Scalars("best/val_accuracy")) == 1
+    assert hyperparameters(trial)["units"] == 3
 
 
 def mlflow_runs(uri: str) -> tuple[MlflowClient, list[Run]]:

@@ -15,11 +15,12 @@ SWEEP_TAG, TRIAL_TAG, STATE_TAG = "fer_ray.sweep", "fer_ray.trial", "fer_ray.sta
 #: MLflow has no word for a trial that was stopped early; it shows its killed runs by a sign of their own.
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 #: Unless the user's environment says otherwise. By default MLflow asks a server that is away for four minutes,
-#: logs the making of a database, and reports its use to its makers.
+#: tells of each database and each run on the terminal, and reports its use to its makers.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
