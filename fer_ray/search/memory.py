@@ -49,6 +49,8 @@ INFEASIBLE_PER_TRIAL = 10
 _LOST_AT_FIRST = 3
 #: The user attribute of an Optuna trial that counts the workers it has lost.
 _LOST_ATTRIBUTE = "lost_workers"
+#: The one that keeps how far a trial had come when it last lost a node.
+_NODE_ATTRIBUTE = "lost_node_at_epoch"
 
 
 class SweepMemory:
@@ -188,6 +190,20 @@ class SweepMemory:
             times = f"{lost} times, which is more often than `retries` allows: " if self.spec.retries else ""
             self.close(number, f"{times}{reason}", kind)
         else:
+            self.go_on_later(number)
+
+    def lost_node(self, number: int, reason: str) -> None:
+        """Takes back a trial whose whole node was lost: no retry is used up, as long as it gets further each time.
+
+        Args:
+            number: The trial's.
+            reason: What is known of the node's end.
+        """
+        trial, epoch = self._open[number], self.history.of(number).epoch
+        if trial.user_attrs.get(_NODE_ATTRIBUTE) == epoch:
+            self.lost(number, reason)
+        else:
+            trial.set_user_attr(_NODE_ATTRIBUTE, epoch)
             self.go_on_later(number)
 
     def go_on_later(self, number: int) -> None:
