@@ -170,6 +170,8 @@ def tune_environment(concurrency: int) -> Iterator[None]:
         "TUNE_GLOBAL_CHECKPOINT_S": "3600",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        # A trial whose node the cloud takes away is Tune's to try again otherwise, and so would be trained twice.
+        "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
         # The memory keeps the reasons.
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         # The output that `verbose=0` silences.
