@@ -209,6 +209,11 @@ class ResourcesSection(Section):
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: Annotated[float, Field(ge=0)] = 0
 
+    @property
+    def bundle(self) -> dict[str, float]:
+        """In Ray's words."""
+        return {"CPU": self.cpu, **({"GPU": self.gpu} if self.gpu else {})}
+
 
 class TrackingSection(Section):
     """Who is told of each epoch while the sweep runs, besides its own tables.

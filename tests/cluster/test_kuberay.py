@@ -146,5 +146,5 @@ def test_pods_share_the_volume_and_want_a_token(name):
         }
         claimed = {volume.get("persistentVolumeClaim", {}).get("claimName") for volume in pod["volumes"]}
         assert load("storage.yaml")["metadata"]["name"] in claimed
-    # A sweep counts its workers when it starts.
+    # Nothing changes their number.
     assert all(group["replicas"] == group["minReplicas"] > 0 for group in cluster["workerGroupSpecs"])
