@@ -49,8 +49,10 @@ INFEASIBLE_PER_TRIAL = 10
 _LOST_AT_FIRST = 3
 #: The user attribute of an Optuna trial that counts the workers it has lost.
 _LOST_ATTRIBUTE = "lost_workers"
-#: The one that keeps how far a trial had come when it last lost a node.
-_NODE_ATTRIBUTE = "lost_node_at_epoch"
+#: The one that keeps how many nodes a trial has lost since it last got further, and how far it had come.
+_NODES_ATTRIBUTE = "lost_nodes"
+#: Nodes that a trial may lose in a row, without getting further, before that uses up its retries.
+_NODES_IN_A_ROW = 3
 
 
 class SweepMemory:
@@ -193,17 +195,21 @@ class SweepMemory:
             self.go_on_later(number)
 
     def lost_node(self, number: int, reason: str) -> None:
-        """Takes back a trial whose whole node was lost: no retry is used up, as long as it gets further each time.
+        """Takes back a trial whose whole node was lost, which uses up no retry.
+
+        Unless it has lost several in a row without getting further: it may be the one that brings them down.
 
         Args:
             number: The trial's.
             reason: What is known of the node's end.
         """
         trial, epoch = self._open[number], self.history.of(number).epoch
-        if trial.user_attrs.get(_NODE_ATTRIBUTE) == epoch:
+        before = trial.user_attrs.get(_NODES_ATTRIBUTE, {})
+        lost = before["lost"] + 1 if before.get("epoch") == epoch else 1
+        trial.set_user_attr(_NODES_ATTRIBUTE, {"epoch": epoch, "lost": lost})
+        if lost > _NODES_IN_A_ROW:
             self.lost(number, reason)
         else:
-            trial.set_user_attr(_NODE_ATTRIBUTE, epoch)
             self.go_on_later(number)
 
     def go_on_later(self, number: int) -> None:
