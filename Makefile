@@ -3,6 +3,7 @@
 # make test            run the tests; `make test PYTEST_ARGS="-m 'not ray'"` leaves out what starts clusters
 # make test-slow       run those that take minutes each: heads and databases that die, exact pauses on a cluster
 # make check           formatting, lint, types, room order
+# make docs            build the documentation: site/index.html
 # make lock            lock the versions anew; needs uv
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow check lock
+.PHONY: help env demo test test-slow check docs lock
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -39,6 +40,9 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 lock:
 	uv pip compile --universal --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra cpu --extra postgresql --extra dev pyproject.toml -o requirements.lock
+	  --extra cpu --extra postgresql --extra mlflow --extra wandb --extra dev pyproject.toml -o requirements.lock

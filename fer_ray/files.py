@@ -5,8 +5,13 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o666) -> None:
     """Replaces `path` in one step, so that a kill or a full disk leaves the old file or the new one.
+
+    Args:
+        path: The file.
+        content: Its new content.
+        mode: Its permissions, less the process's mask.
 
     Raises:
         OSError: If the file cannot be written; the old file is then still in place.
@@ -15,7 +20,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """Opening any `pyarrow.fs` filesystem by its URI, without telling what must stay secret."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +30,20 @@ def open_filesystem(uri: str, what: str, error: type[FerRayError]) -> tuple["pya
         rule = "must be a path or a URI that pyarrow.fs.FileSystem.from_uri reads"
         raise error(f"{what} {without_secrets(uri)}", rule, type(cause).__name__) from cause
     return filesystem, path
+
+
+def has_credentials(uri: str) -> bool:
+    """Whether a key stands in a URI, where messages and files would repeat it.
+
+    Before the ``@`` of ``abfss://container@account`` and ``hdfs://user@host`` stands none.
+    """
+    return re.match(r"s3://[^/]*@|[a-z0-9+.\-]+://[^/@]*:[^/@]*@", uri, re.IGNORECASE) is not None
+
+
+def name_of(uri: str | Path) -> str:
+    """The last part of a path or a URI, whatever it is called by: a folder's own name for ``.``."""
+    text = str(uri)
+    return urlsplit(text).path.rstrip("/").rpartition("/")[2] if "://" in text else Path(text).resolve().name
 
 
 def without_secrets(uri: str) -> str:

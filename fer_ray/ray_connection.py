@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fer_ray.errors import ClusterError
+from fer_ray.nodes.processes import is_ours
 from fer_ray.nodes.state import Cluster, read_cluster
+from fer_ray.ports import is_free
 
 _PROBE_SECONDS = 5.0
 #: Ray's own settings for a driver whose head is gone. Left alone, Ray ends the whole process after a minute, in the
@@ -29,6 +31,7 @@ def start_ray() -> None:
     _require_token()
     import ray
 
+    _outlive_head()
     try:
         ray.init(
             address="local",
@@ -38,7 +41,7 @@ def start_ray() -> None:
             logging_level=logging.ERROR,
         )
     except Exception as error:  # Ray has no common class for what a start can meet
-        raise ClusterError("local Ray cluster", "must start", _first_line(error)) from error
+        raise ClusterError("local Ray cluster", "must start", first_line(error)) from error
 
 
 def connect_ray(address: str | None) -> None:
@@ -58,8 +61,7 @@ def connect_ray(address: str | None) -> None:
     import ray
 
     _require_listener(address)
-    for name, seconds in _LOST_HEAD.items():
-        os.environ.setdefault(name, seconds)
+    _outlive_head()
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no common class for what a connection can meet
@@ -67,7 +69,7 @@ def connect_ray(address: str | None) -> None:
             "Start one, or give the address of its head. If it wants a token, set RAY_AUTH_MODE=token and "
             "RAY_AUTH_TOKEN_PATH to the file that holds it"
         )
-        raise ClusterError(f"Ray cluster {address}", "must answer", _first_line(error), remedy) from error
+        raise ClusterError(f"Ray cluster {address}", "must answer", first_line(error), remedy) from error
 
 
 def connect_jobs(address: str | None) -> Any:
@@ -83,6 +85,7 @@ def connect_jobs(address: str | None) -> Any:
     Raises:
         ClusterError: If it does not answer.
     """
+    address = None if address == "auto" else address
     named = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
     own = _sign_in(named or "auto")
     address = own.dashboard_url if own else address
@@ -100,7 +103,7 @@ def connect_jobs(address: str | None) -> Any:
             "RAY_AUTH_TOKEN_PATH to the file that holds it"
         )
         where = f"Ray cluster {address}" if address else "Ray cluster"
-        raise ClusterError(where, "must answer", _first_line(error), remedy) from error
+        raise ClusterError(where, "must answer", first_line(error), remedy) from error
 
 
 def is_connected() -> bool:
@@ -113,6 +116,15 @@ def head_address() -> str:
     import ray
 
     return str(ray.get_runtime_context().gcs_address)
+
+
+def is_connected_to(address: str | None) -> bool:
+    """Whether this process is connected to the cluster that an address means; None and ``auto`` mean any."""
+    if address in (None, "auto"):
+        return True
+    host, _, port = str(address).rpartition(":")
+    own_host, _, own_port = head_address().rpartition(":")
+    return port == own_port and _machine(host) == _machine(own_host)
 
 
 def head_answers(address: str) -> bool:
@@ -151,11 +163,21 @@ def _sign_in(address: str | None) -> Cluster | None:
 
 
 def _own_cluster(address: str | None) -> Cluster | None:
-    """The cluster of `fer-ray cluster up`, where the address means that one."""
-    own = read_cluster()
+    """The cluster of `fer-ray cluster up`, where the address means that one and its head's process lives.
+
+    Raises:
+        ClusterError: If what is kept cannot be read, and `auto` would mean it.
+    """
+    try:
+        own = read_cluster()
+    except ClusterError:
+        if address == "auto":
+            raise
+        return None
     if own is None or (address or "").rstrip("/") not in (own.address, own.dashboard_url, "auto"):
         return None
-    return own if head_answers(own.address) else None
+    # Somebody who listens at its port may be another cluster, and would be sent its token.
+    return own if own.nodes and is_ours(own.nodes[0].pid, own) else None
 
 
 def _take_token(cluster: Cluster) -> None:
@@ -197,6 +219,21 @@ def _require_listener(address: str | None) -> None:
         raise ClusterError(f"Ray cluster {address}", "must answer", str(error), remedy) from error
 
 
+def _machine(host: str) -> str:
+    """A machine's address; empty for this one, which has several."""
+    try:
+        found = socket.gethostbyname(host)
+    except OSError:
+        return host
+    return "" if is_free(found, 0) else found
+
+
+def _outlive_head() -> None:
+    """Ray reads these when it starts or connects."""
+    for name, seconds in _LOST_HEAD.items():
+        os.environ.setdefault(name, seconds)
+
+
 def _has_token() -> bool:
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(token_place()).expanduser().is_file()
 
@@ -207,5 +244,6 @@ def _require_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's text; its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

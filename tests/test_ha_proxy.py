@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray import ha_proxy
-from fer_ray.ha_proxy import is_loopback, prepare_environment
+from fer_ray import ha_proxy, ports
+from fer_ray.ha_proxy import is_loopback, node_environment, prepare_environment
+from fer_ray.ports import ports_for_later
 
 
 @pytest.fixture(autouse=True)
@@ -35,16 +36,19 @@ def test_variables_that_are_set_win(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] == "18404"
 
 
-def test_ports_that_are_taken_are_replaced() -> None:
-    try:
-        taken = socket.create_server(("", 8404))
-    except OSError:
-        taken = None  # something else holds it, which serves as well
-    settings = prepare_environment()
-    assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] != "8404"
-    settings.undo()
-    if taken:
-        taken.close()
+def test_two_clusters_get_two_sets_of_ports_though_neither_serves_yet(tmp_path: Path) -> None:
+    first, second = (
+        [node_environment("127.0.0.1", tmp_path)[name] for name in ha_proxy._PORTS] for _ in range(2)
+    )
+    assert len(set(first)) == 3 and first != second
+
+
+def test_a_port_that_is_taken_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(ports, "_LEFT_ALONE", range(port, port + 1))
+        assert ports_for_later(1) == []
+    assert ports_for_later(1) == [port]
 
 
 def test_haproxy_is_kept_on_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

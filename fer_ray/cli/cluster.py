@@ -1,5 +1,6 @@
 """`fer-ray cluster`: several Ray nodes on this machine."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,18 +75,23 @@ def down(state: _State = None) -> None:
 
 
 def _show_new(cluster: "Cluster") -> None:
+    from fer_ray.nodes.state import STATE_VARIABLE, state_option
+
     cpus = ", ".join(f"{node.name} {node.cpus}" for node in cluster.nodes)
     gpus = sum(node.gpus for node in cluster.nodes)
     variables = " ".join(f"{name}={value}" for name, value in cluster.client_environment.items())
+    option = state_option(cluster.state)
+    # A sweep has no option for it.
+    named = f"{STATE_VARIABLE}={shlex.quote(str(cluster.state))} " if option else ""
     _print(
         {
             "Ray address": cluster.address,
             "Dashboard": f"{cluster.dashboard_url} (its token: {cluster.token_file})",
             "CPUs": cpus,
             **({"GPUs": str(gpus)} if gpus else {}),
-            "Sweep": f"fer-ray sweep run my.yaml --address {cluster.address}",
+            "Sweep": f"{named}fer-ray sweep run my.yaml --address {cluster.address}",
             "Other programs": variables,
-            "Stop": "fer-ray cluster down",
+            "Stop": f"fer-ray cluster down{option}",
         }
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fer_ray.progress import Progress
 
@@ -21,12 +22,13 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Prints rows as a table; floats get four digits."""
-    table = Table(title=title, title_justify="left")
+    # As `Text`: what stands in brackets in a name is no markup.
+    table = Table(title=Text(title), title_justify="left")
     names = list(columns or (rows[0] if rows else []))
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(name), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in names))
+        table.add_row(*(Text(_cell(row.get(name))) for name in names))
     stdout.print(table)
 
 

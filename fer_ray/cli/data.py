@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 _Channels = Literal["auto", "grey", "rgb"]
-_Out = Annotated[Path, typer.Option("--out", help="The folder to write; must not exist.")]
+_Out = Annotated[
+    str, typer.Option("--out", help="The folder to write; must not exist. A path, or a URI such as s3://...")
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the data set in --out.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
@@ -111,7 +113,9 @@ def synth(
 
 @app.command()
 def describe(
-    folder: Annotated[Path, typer.Argument(help="A data set: a folder with dataset.json.")],
+    folder: Annotated[
+        str, typer.Argument(help="A data set: a folder with dataset.json; a path or a URI such as s3://...")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a page with figures to this new folder.")
     ] = None,
@@ -165,6 +169,6 @@ def _show(data: "Dataset", as_json: bool) -> None:
     if as_json:
         print_json(to_dict(data))
         return
-    print_table(f"{data.name}: {data.path}", count_rows(data))
+    print_table(f"{data.name}: {data.files.where}", count_rows(data))
     for line in summary_lines(data):
         stdout.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -19,19 +19,20 @@ def demo(
         Path | None, typer.Option(help="fer2013.csv or class folders; faces are drawn if absent.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
-    sweep_file: Annotated[Path, typer.Option("--sweep", help="The sweep to run.")] = Path(
-        "search_spaces/demo.yaml"
-    ),
+    sweep_file: Annotated[
+        Path | None, typer.Option("--sweep", help="The sweep to run; the demo.yaml that ships if absent.")
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the endpoint.")] = 8000,
     once: Annotated[bool, typer.Option("--once", help="Stop after the first answer.")] = False,
 ) -> None:
     """Find, register, serve and query a model; serves until Ctrl-C."""
     from fer_ray.cli.console import stdout
     from fer_ray.cli.leaderboard import print_leaderboard
+    from fer_ray.shipped import shipped_file
 
     started = time.monotonic()
     faces = _make_data(data, folder)
-    result = _search(faces, folder, sweep_file)
+    result = _search(faces, folder, sweep_file or shipped_file("demo.yaml"))
     assert result.outcome
     if result.outcome.model is None:
         stdout.print(f"The sweep ended by {result.outcome.ended} without a model.", highlight=False)

@@ -44,7 +44,7 @@ def submit(
     job = submit_sweep(spec, address)
     _show(job, as_json)
     if follow:
-        attach(job.sweep, address)
+        attach(job.sweep, address or spec.address)
 
 
 def status(

@@ -18,7 +18,7 @@ def print_leaderboard(result: "SweepResult", top: int) -> None:
     print_table(title, [_row(row) for row in rows], _measured(rows, _COLUMNS))
     if rows:
         chosen = ", ".join(f"{name} {_short(value)}" for name, value in rows[0]["hyperparameters"].items())
-        stdout.print(f"Trial {rows[0]['trial']}: {chosen}", highlight=False)
+        stdout.print(f"Trial {rows[0]['trial']}: {chosen}", highlight=False, markup=False)
 
 
 def print_front(result: "SweepResult") -> None:

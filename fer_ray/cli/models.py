@@ -77,7 +77,7 @@ def promote(
 @app.command()
 def evaluate(
     reference: _Reference,
-    data: Annotated[Path, typer.Option("--data", help="The folder of a data set.")],
+    data: Annotated[str, typer.Option("--data", help="A data set; a path or a URI.")],
     split: Annotated[Literal["train", "validation", "test"], typer.Option("--split")] = "test",
     engine: Annotated[
         Literal["onnx", "onnx_int8"] | None,

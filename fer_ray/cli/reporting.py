@@ -1,5 +1,6 @@
 """`fer-ray sweep report` and `compare`: what people read of sweeps."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,14 +29,20 @@ def report(
     for title, problem in made.missing.items():
         stderr.print(f"Not drawn: {title}. {problem}", highlight=False, markup=False, soft_wrap=True)
     size = made.page.stat().st_size / 1e6
-    stdout.print(f"Wrote {made.page} ({size:.1f} MB)", highlight=False, soft_wrap=True)
+    stdout.print(f"Wrote {made.page} ({size:.1f} MB)", highlight=False, markup=False, soft_wrap=True)
     if made.images:
         stdout.print(
-            f"Wrote {len(made.images)} figures to {made.images[0].parent}", highlight=False, soft_wrap=True
+            f"Wrote {len(made.images)} figures to {made.images[0].parent}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
     if made.reproduction:
         stdout.print(
-            f"Train the best again: fer-ray sweep run {made.reproduction}", highlight=False, soft_wrap=True
+            f"Train the best again: fer-ray sweep run {shlex.quote(str(made.reproduction))}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
 
@@ -54,7 +61,7 @@ def compare(
     else:
         _print(found)
     if html is not None:
-        stderr.print(f"Wrote {html}", highlight=False, soft_wrap=True)
+        stderr.print(f"Wrote {html}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print(found: "Comparison") -> None:

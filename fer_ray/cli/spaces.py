@@ -72,6 +72,16 @@ def show(
         stdout.print(f"Infeasible: {reason}", highlight=False, markup=False)
 
 
+@app.command()
+def copy(out: Annotated[Path, typer.Argument(help="The folder to make.")]) -> None:
+    """Copy the spaces and sweep files that ship, to be changed."""
+    from fer_ray.cli.console import stdout
+    from fer_ray.shipped import copy_shipped_spaces
+
+    copy_shipped_spaces(out)
+    stdout.print(f"Wrote {', '.join(sorted(path.name for path in out.iterdir()))} to {out}", highlight=False)
+
+
 def _searcher_lines(space: "Space") -> list[str]:
     """What each searcher does with the hyperparameters: modelled, drawn at random, enumerated."""
     from fer_ray.errors import UnsupportedSpaceError

@@ -35,8 +35,10 @@ _Address = Annotated[
 @app.command()
 def init(
     out: Annotated[Path, typer.Argument(help="The sweep file to write.")],
-    data: Annotated[Path, typer.Option(help="A data set made by `fer-ray data`.")],
-    space: Annotated[Path, typer.Option(help="A Keras Tuner file.")] = Path("search_spaces/baseline.py"),
+    data: Annotated[str, typer.Option(help="A data set made by `fer-ray data`.")],
+    space: Annotated[
+        Path | None, typer.Option(help="A Keras Tuner file; the baseline.py that ships if absent.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the sweep; the file's name if absent.")] = None,
 ) -> None:
     """Write a sweep file with every key and its default, to be edited."""
@@ -44,10 +46,12 @@ def init(
     from fer_ray.errors import ConfigError
     from fer_ray.files import write_atomically
     from fer_ray.search.spec import SweepSpec
+    from fer_ray.shipped import shipped_file
 
     if out.exists():
         raise ConfigError(str(out), "must not exist yet", remedy="Name another file")
-    content = {"name": name or out.stem, "data": str(data), "space": {"file": str(space)}}
+    file = space or shipped_file("baseline.py")
+    content = {"name": name or out.stem, "data": data, "space": {"file": str(file)}}
     write_atomically(out, SweepSpec.parse(content).to_yaml())
     stdout.print(f"Wrote {out}. Run it with: fer-ray sweep run {out}", highlight=False)
 
@@ -56,7 +60,7 @@ def init(
 def run(
     file: Annotated[Path, typer.Argument(help="A sweep file.")],
     name: Annotated[str | None, typer.Option(help="Of the sweep, and of its folder.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The data set.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set.")] = None,
     max_trials: _Trials = None,
     time_budget: _Budget = None,
     concurrency: _Concurrency = None,
@@ -77,7 +81,7 @@ def run(
 
     flags = {
         "name": name,
-        "data": str(data) if data else None,
+        "data": data,
         "max_trials": max_trials,
         "time_budget": time_budget,
         "concurrency": concurrency,

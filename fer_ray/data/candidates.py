@@ -142,6 +142,7 @@ def _choose(batch: ImageBatch, options: WriteOptions) -> tuple[ImageBatch, Count
         paths=_at(rows, batch.paths),
         subjects=_at(rows, batch.subjects),
         soft_labels=_at(rows, batch.soft_labels),
+        found=_at(rows, batch.found),
     )
     return chosen, Counter(label for label in batch.labels if label not in kept)
 

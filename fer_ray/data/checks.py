@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fer_ray.data.duplicates import Mask
 from fer_ray.data.sources import ImageBatch
+from fer_ray.pixels import Pixels
 
 RESIZED = "another size, resized"
 TURNED = "turned upright by EXIF"
@@ -23,6 +25,19 @@ FLAT = "without contrast"
 DARKEST_PEAK, LEAST_CONTRAST = 26, 8
 #: So many of the images that show no face are named in the report.
 _NAMED = 100
+
+
+def find_faceless(images: Pixels) -> tuple[Mask, Mask]:
+    """The images that can show no face: masks of those that are near-black, and of others without contrast.
+
+    Args:
+        images: uint8, shape (N, H, W, C), N at least 1.
+    """
+    flat = images.reshape(len(images), -1)
+    high, low = flat.max(axis=1), flat.min(axis=1)
+    dark: Mask = high < DARKEST_PEAK
+    level: Mask = ~dark & (high - low < LEAST_CONTRAST)
+    return dark, level
 
 
 @dataclass
@@ -39,13 +54,10 @@ class Checks:
 
     def add(self, batch: ImageBatch) -> None:
         """Counts what a batch's source found, and the images that can show no face."""
-        self.counts.update(batch.found)
+        self.counts.update(name for names in batch.found for name in names)
         if not len(batch.images):
             return
-        flat = batch.images.reshape(len(batch.images), -1)
-        high, low = flat.max(axis=1), flat.min(axis=1)
-        dark = high < DARKEST_PEAK
-        level = ~dark & (high - low < LEAST_CONTRAST)
+        dark, level = find_faceless(batch.images)
         self.counts.update({NEAR_BLACK: int(dark.sum()), FLAT: int(level.sum())})
         shown = [batch.paths[row] for row in np.flatnonzero(dark | level).tolist()]
         self.faceless.extend(shown[: _NAMED - len(self.faceless)])

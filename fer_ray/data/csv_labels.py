@@ -6,7 +6,7 @@ from typing import Any
 
 from fer_ray.data.entries import Wishes
 from fer_ray.data.label_map import CODES
-from fer_ray.data.labels import class_name, is_emotion, split_name
+from fer_ray.data.labels import class_name, split_name
 from fer_ray.data.layouts.licences import LICENCES
 from fer_ray.data.sources import SoftLabel
 from fer_ray.data.votes import VoteRow
@@ -39,6 +39,7 @@ class CsvLabels:
 
     def __init__(self, wishes: Wishes, split: str | None = None, votes: Sequence[VoteRow] = ()) -> None:
         self._map, self._split, self._votes = wishes.labels, split, votes
+        self._merge, self._spelled = wishes.merge_classes, set[str]()
         # A file has few different cells, each many times over.
         self._known: dict[tuple[bytes, bytes | None], Said] = {}
         self.has_votes = bool(votes)
@@ -69,8 +70,10 @@ class CsvLabels:
             )
 
     def finish(self, name: str) -> None:
-        """Checks that the label map's labels were met."""
+        """Checks that the label map's labels were met, and that no class was spelled in two ways."""
         self._map.check_all_met(name)
+        if not self.has_votes:
+            self._map.check_labels(name, self._spelled, self._merge)
 
     def report(self) -> dict[str, Any]:
         """Where the labels are from."""
@@ -88,15 +91,15 @@ class CsvLabels:
         return Said(label or "", split)
 
     def _label(self, text: str) -> str | None:
-        """The class that a cell says; None for numbers without a meaning and for names of no emotion."""
+        """The class that a cell says; None for numbers without a meaning and for nothing."""
         said = self._map.said(text)
         if said is not None:
             return said
         if text.isdecimal():
             name = _CODE.get(text.lstrip("0") or "0")
             return self._map.name(name) if name else None
-        name = class_name(text)
-        return name if is_emotion(name) else None
+        self._spelled.add(text)
+        return class_name(text) or None
 
     def _vote(self, where: str, line: int, said: Said, usage: bytes | None) -> Said:
         row = line - 1 - _HEADER_LINES

@@ -119,7 +119,7 @@ class CsvSource:
             refused,
             chunk.units,
             soft_labels=[row.soft_label for row in taken] if self._labels.has_votes else (),
-            found={checks.RESIZED: len(taken)} if self._size != self._side else {},
+            found=[(checks.RESIZED,)] * len(taken) if self._size != self._side else (),
         )
 
     def finish(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -21,7 +21,8 @@ _BALANCE = (
 
 def to_dict(data: Dataset) -> dict[str, Any]:
     """Everything that is known about a data set, ready for JSON."""
-    return {**asdict(data), "path": str(data.path)}
+    known = {each.name: getattr(data, each.name) for each in fields(data) if each.name != "files"}
+    return {"path": data.files.where, **known}
 
 
 def count_rows(data: Dataset) -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ def size_rows(data: Dataset) -> list[dict[str, Any]]:
         {
             "split": split,
             "images": sum(data.counts[split].values()),
-            "disk": split_file(data.path, split).stat().st_size,
+            "disk": data.files.size(split_file(split)) or 0,
             "memory": sum(data.counts[split].values()) * prod(data.image_shape),
         }
         for split in SPLITS

@@ -1,5 +1,6 @@
 """Image files of a source, and what the source says about each."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,6 +153,17 @@ class Layout:
     recognises: Callable[[Listing], bool]
     read: Callable[[Listing, Wishes], Found]
     licence: str | None = None
+
+
+def whole(number: str | bytes | float) -> int:
+    """A number of an annotation, rounded.
+
+    Raises:
+        ValueError: If it is none, or not finite.
+    """
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number!r} is not finite")
+    return round(value)
 
 
 def ignored_files(listing: Listing, used: Iterable[str] = ()) -> dict[str, int]:

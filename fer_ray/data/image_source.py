@@ -1,6 +1,5 @@
 """Encoded images as a source: decoded, turned upright, cut out and made one shape."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -66,12 +65,13 @@ class ImageSource:
         entries, told = chunk
         images = np.empty((len(entries), *self.image_shape), np.uint8)
         taken: list[tuple[Entry, str]] = []
-        refused, found = list(told), Counter[str]()
+        refused, found = list(told), list[tuple[str, ...]]()
         for entry, content in zip(entries, self._collection.load(entries), strict=True):
             try:
                 label = self._label(entry)
-                images[len(taken)] = self._pixels(entry, check_bytes(content), found)
+                images[len(taken)], shown = self._pixels(entry, check_bytes(content))
                 taken.append((entry, label))
+                found.append(shown)
             except UnreadableImageError as error:
                 kept = b"" if isinstance(content, OSError) else content
                 refused.append(Refusal(entry.name, error.reason, error.detail, kept))
@@ -115,15 +115,19 @@ class ImageSource:
             shares[name] = shares.get(name, 0) + share
         return shares
 
-    def _pixels(self, entry: Entry, content: bytes, found: Counter[str]) -> Pixels:
+    def _pixels(self, entry: Entry, content: bytes) -> tuple[Pixels, tuple[str, ...]]:
+        """An image's pixels, and what it showed by `fer_ray.data.checks` names."""
         image, turned = open_turned(content)
         image = _cut_out(image, entry)
-        target = self._shape.target
-        found[checks.TURNED] += turned
-        found[checks.RESIZED] += image.size != (target.width, target.height)
-        if target.channels == 1 and not is_grey_format(image):
-            found[checks.COLOUR_TO_GREY if is_colour(image) else checks.GREY_AS_COLOUR] += 1
-        return fit_image(image, target)
+        target, shown = self._shape.target, [checks.TURNED] if turned else []
+        if image.size != (target.width, target.height):
+            shown.append(checks.RESIZED)
+        try:
+            if target.channels == 1 and not is_grey_format(image):
+                shown.append(checks.COLOUR_TO_GREY if is_colour(image) else checks.GREY_AS_COLOUR)
+            return fit_image(image, target), tuple(shown)
+        except (OSError, ValueError) as error:  # of modes such as CIELAB, which Pillow converts to few others
+            raise UnreadableImageError("unreadable", f"{type(error).__name__}: {error}") from error
 
 
 def _cut_out(image: Image.Image, entry: Entry) -> Image.Image:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from fer_ray.data.dataset import Dataset
-from fer_ray.data.folders import check_target
+from fer_ray.data.folders import check_dataset_target
 from fer_ray.data.image_shape import Channels
 from fer_ray.data.opening import open_source
 from fer_ray.data.options import WriteOptions
 from fer_ray.data.writer import write_dataset
 from fer_ray.errors import DataError
+from fer_ray.filesystems import name_of
 from fer_ray.progress import Progress, no_progress
 
 
@@ -34,7 +35,7 @@ def import_dataset(
     Args:
         source: A CSV file, a Parquet file, a ZIP archive, or a folder of these, of class folders or of a known data
             set; a path, or a URI that pyarrow reads (``s3://bucket/faces``).
-        out: The folder to write.
+        out: The folder to write; a path, or a URI that pyarrow writes.
         name: Of the data set; the folder's by default.
         format: What the source is, one of `fer_ray.data.opening.FORMATS`; ``auto`` looks at what lies there.
         votes: FER+'s fer2013new.csv, for fer2013.csv: the votes become labels and soft labels.
@@ -50,10 +51,10 @@ def import_dataset(
         ConfigError: If an argument is none of what it may be.
         DataError: If the source is no data set, or `out` exists and may not be replaced.
     """
-    options, out = options or WriteOptions(), Path(out)
+    options = options or WriteOptions()
     if size is not None and size < 1:
         raise DataError("size", "must be at least 1 pixel", str(size))
-    check_target(out, options.overwrite)
+    check_dataset_target(out, options.overwrite)
     opened = open_source(
         source,
         format=format,
@@ -65,5 +66,5 @@ def import_dataset(
         progress=progress,
     )
     return write_dataset(
-        opened, out, name=name or out.resolve().name, card=card, options=options, progress=progress
+        opened, out, name=name or name_of(out), card=card, options=options, progress=progress
     )

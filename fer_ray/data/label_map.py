@@ -106,7 +106,8 @@ def parse_label_map(text: str) -> LabelMap:
     if not pairs or any(not equals for _, equals, _ in pairs):
         raise ConfigError("--label-map", "must name a class for each label", repr(text), _REMEDY)
     labels = [label.strip() for label, _, _ in pairs]
-    twice = next((label for label in labels if labels.count(label) > 1), None)
+    keys = [_key(label) for label in labels]
+    twice = next((label for label, key in zip(labels, keys, strict=True) if keys.count(key) > 1), None)
     if twice is not None:
         raise ConfigError("--label-map", "must name each label once", twice)
     return LabelMap(_as_text(dict(zip(labels, (name.strip() for *_, name in pairs), strict=True)), text))

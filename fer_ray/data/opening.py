@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -76,6 +77,8 @@ def open_source(
     )
     place, file = locate(source)
     opened = _open_place(place, request) if file is None else _open_file(place, file, request)
+    if channels == "rgb" and isinstance(opened, CsvSource | JoinedSource):
+        raise ConfigError("--channels", "must be grey or auto for CSV files, whose pixels are grey", "rgb")
     if votes and not isinstance(opened, CsvSource):
         raise DataError(str(votes), "votes row by row belong to one CSV file", opened.name)
     return opened
@@ -172,20 +175,30 @@ def _read_votes(source: str | Path) -> Sequence[VoteRow]:
     place, path = locate(source)
     if path is None:
         raise DataError(str(source), "the votes must be a file, FER+'s fer2013new.csv", "a folder")
-    with place.open(path) as file:
-        return read_votes(file, f"{place.where}/{path}")
+    where = f"{place.where}/{path}"
+    try:
+        with place.open(path) as file:
+            return read_votes(file, where)
+    except OSError as error:
+        raise DataError(where, "the votes must be readable", str(error).rstrip(".")) from error
 
 
 def _open_archive(place: Place, path: str, progress: Progress) -> IO[bytes]:
     """An archive is read in small pieces; where each takes a journey, it is fetched first, to a temporary file."""
-    file = place.open(path)
     if place.readers == 1:
-        return file
+        return place.open(path)
     total, done = place.size(path), 0
-    local: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 the place keeps it open
-    with file:
-        while piece := file.read(_FETCHED_BYTES):
-            local.write(piece)
-            done += len(piece)
-            progress("fetching (bytes)", done, max(total, done))
+    with ExitStack() as stack:
+        local: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+        try:
+            with place.open(path) as file:
+                while piece := file.read(_FETCHED_BYTES):
+                    local.write(piece)
+                    done += len(piece)
+                    progress("fetching (bytes)", done, max(total, done))
+        except OSError as error:
+            where = f"{place.where}/{path}"
+            raise DataError(where, "must be readable to its end", str(error).rstrip(".")) from error
+        # The place keeps it open.
+        stack.pop_all()
     return local

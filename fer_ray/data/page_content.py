@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 import fer_ray
 from fer_ray.data import describe
+from fer_ray.data.checks import DARKEST_PEAK, LEAST_CONTRAST
 from fer_ray.data.dataset import Dataset
 from fer_ray.data.schema import REJECTED, SPLITS
 from fer_ray.data.shown import Augmented, thumbnail
-from fer_ray.data.survey import BLANK, Survey
+from fer_ray.data.survey import Survey
 from fer_ray.errors import DataError
 
 #: Refused images that are named for each reason, and conflicts that are seen without opening a fold.
@@ -67,7 +68,8 @@ def render(
         policies=augmented,
         versions=_versions(found, augmented),
         brightness=_brightness_rows(found),
-        blank_limit=BLANK,
+        darkest_peak=DARKEST_PEAK,
+        least_contrast=LEAST_CONTRAST,
         files=files,
         version=fer_ray.__version__,
         made=datetime.now(UTC).isoformat(timespec="minutes"),
@@ -98,12 +100,13 @@ def _refusals(data: Dataset, with_names: bool) -> list[dict[str, Any]]:
     """Each reason, how many images were refused for it, and some of them by name."""
     counts: Mapping[str, int] = data.report["refused"]
     examples: dict[str, list[str]] = {reason: [] for reason in counts}
-    path = data.path / REJECTED
-    if with_names and counts and path.is_file():
+    if with_names and counts and data.files.exists([REJECTED])[0]:
+        path, columns = data.files.full(REJECTED), ["path", "reason", "detail"]
         try:
-            rows = pq.read_table(path, columns=["path", "reason", "detail"]).to_pylist()
+            rows = pq.read_table(path, columns=columns, filesystem=data.files.filesystem).to_pylist()
         except (OSError, ValueError) as error:
-            raise DataError(str(path), "must be a whole file of refused images", str(error)) from error
+            where, rule = f"{data.files.where}/{REJECTED}", "must be a whole file of refused images"
+            raise DataError(where, rule, str(error)) from error
         for row in rows:
             # Copies of evaluation images lie there too; they are no refusals, and have a section of their own.
             named = examples.get(row["reason"])

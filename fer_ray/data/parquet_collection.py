@@ -47,18 +47,21 @@ class ParquetCollection:
         self._place, self.name = place, place.name
         self._files = [self._open_file(path, wishes) for path in paths]
         self.total = sum(file.rows for file in self._files)
-        self._own = place.size(MANIFEST) > 0
-        self.card: Mapping[str, str] = read_card(place.read(MANIFEST), place.where) if self._own else {}
+        # Beside the files: they may lie in a folder of an archive.
+        manifest = str(PurePosixPath(paths[0]).parent / MANIFEST)
+        self._own = place.size(manifest) > 0
+        self.card: Mapping[str, str] = read_card(place.read(manifest), place.where) if self._own else {}
 
     def pieces(self) -> Iterator[Sequence[Entry]]:
         """Rows, with their encoded images."""
+        seen: set[str] = set()
         for file in self._files:
             with self._opened(file.path) as opened:
                 row = 0
                 for batch in opened.iter_batches(
                     _ROWS_PER_PIECE, columns=file.columns.names, use_threads=False
                 ):
-                    yield self._entries(file, batch, row)
+                    yield self._entries(file, batch, row, seen)
                     row += batch.num_rows
 
     def load(self, entries: Sequence[Entry], limit: int = -1) -> Iterator[bytes | OSError]:
@@ -82,7 +85,7 @@ class ParquetCollection:
             wishes.labels.check_labels(where, labels, wishes.merge_classes)
             return _File(path, _split_in_path(path), columns, file.metadata.num_rows)
 
-    def _entries(self, file: _File, batch: pa.RecordBatch, start: int) -> list[Entry]:
+    def _entries(self, file: _File, batch: pa.RecordBatch, start: int, seen: set[str]) -> list[Entry]:
         columns = file.columns
         rows = zip(
             columns.images(batch),
@@ -93,7 +96,9 @@ class ParquetCollection:
         )
         entries = []
         for number, ((content, path), label, split, soft_label) in enumerate(rows, start):
-            name = path or f"{file.path}:{number}"
+            # Files made from image folders may have base names only, the same in every class.
+            name = path if path and path not in seen else f"{file.path}:{number}"
+            seen.add(name)
             refusal = None if label is not None else ("unknown label", "no label in the row")
             if split is not None and split_name(split) is None:
                 refusal = "unknown split", repr(split)

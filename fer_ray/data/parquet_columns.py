@@ -90,10 +90,16 @@ def find_columns(schema: pa.Schema, where: str) -> Columns:
     if split and not _is_text(schema.field(split).type):
         split = None
     classes = _class_names(features.get(label))
-    soft = schema.get_field_index(SOFT_LABEL) >= 0 and pa.types.is_fixed_size_list(
-        schema.field(SOFT_LABEL).type
-    )
-    return Columns(image, label, split, SOFT_LABEL if soft and classes else None, classes)
+    soft = SOFT_LABEL if _holds_shares(schema, len(classes)) else None
+    return Columns(image, label, split, soft, classes)
+
+
+def _holds_shares(schema: pa.Schema, classes: int) -> bool:
+    """Whether there are soft labels of as many classes as the file's description has."""
+    if not classes or schema.get_field_index(SOFT_LABEL) < 0:
+        return False
+    kind = schema.field(SOFT_LABEL).type
+    return bool(pa.types.is_fixed_size_list(kind)) and kind.list_size == classes
 
 
 def _one(

@@ -1,7 +1,6 @@
 """Where a source's files lie: a folder here, a ZIP archive, or a folder on any `pyarrow.fs` filesystem."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -13,7 +12,7 @@ import pyarrow.fs
 
 from fer_ray.data.sources import Refusal
 from fer_ray.errors import DataError
-from fer_ray.filesystems import open_filesystem, without_secrets
+from fer_ray.filesystems import has_credentials, open_filesystem, without_secrets
 
 #: Files that are asked for at once on a filesystem where each takes a journey.
 _REMOTE_READERS = 16
@@ -87,20 +86,27 @@ class LocalFolder:
     """A folder on this machine."""
 
     readers = 1
-    refused: Sequence[Refusal] = ()
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self.name, self.where = root.resolve().name, str(root)
+        self.refused: Sequence[Refusal] = ()
 
     def files(self) -> Mapping[str, int]:
         """Walks the folder; links to folders are not followed."""
         found: dict[str, int] = {}
-        for folder, below, names in os.walk(self._root):
+        linked: list[Refusal] = []
+        for folder, below, names in os.walk(self._root, onerror=_refuse_folder):
             below[:] = [name for name in below if not is_hidden(name)]
+            links = (path for path in (Path(folder, name) for name in below) if path.is_symlink())
+            linked += [
+                Refusal(path.relative_to(self._root).as_posix(), "link to a folder", "not followed", b"")
+                for path in sorted(links)
+            ]
             for path in (Path(folder, name) for name in names if not is_hidden(name)):
                 name = path.relative_to(self._root).as_posix()
                 found[name] = self.size(name)
+        self.refused = linked
         return dict(sorted(found.items()))
 
     def size(self, path: str) -> int:
@@ -116,6 +122,11 @@ class LocalFolder:
         """Opens a file; pyarrow reads it without Python's help."""
         file: IO[bytes] = pyarrow.OSFile(str(self._root / path))
         return file
+
+
+def _refuse_folder(error: OSError) -> None:
+    """Images in a folder that cannot be listed would be missing without a word."""
+    raise DataError(str(error.filename), "every folder of a source must be readable", error.strerror or "")
 
 
 class RemoteFolder:
@@ -193,7 +204,7 @@ def locate(source: str | Path) -> tuple[Place, str | None]:
 
 def _locate_remote(uri: str) -> tuple[Place, str | None]:
     shown = without_secrets(uri)
-    if re.match(r"[a-z0-9+.\-]+://[^/]*@", uri, re.IGNORECASE):
+    if has_credentials(uri):
         raise DataError(
             shown, "a source's address must hold no credentials", remedy="Put them into the environment"
         )

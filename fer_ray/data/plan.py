@@ -18,7 +18,7 @@ from fer_ray.data.labels import class_order
 from fer_ray.data.options import WriteOptions
 from fer_ray.data.schema import SPLITS
 from fer_ray.data.soft_labels import Shares, to_array
-from fer_ray.data.splits import complete_splits
+from fer_ray.data.splits import TRAIN, complete_splits
 from fer_ray.data.subjects import NOBODY, join_subjects
 from fer_ray.errors import DataError
 
@@ -90,12 +90,16 @@ def make_plan(name: str, candidates: Candidates, refused: dict[str, int], option
         seed=options.seed,
     )
     copies = evaluation_copies(groups, splits)
+    kept = np.ones_like(copies) if options.keep_duplicates else ~copies
+    if not (kept & (splits == TRAIN)).any():
+        rule = "must hold images to train on that are no copies of evaluation images"
+        raise DataError(name, rule, f"{int((splits == TRAIN).sum()):,} images, all of them copies")
     return Plan(
         classes=classes,
         labels=labels,
         splits=splits,
         soft_labels=soft_labels,
-        kept=np.ones_like(copies) if options.keep_duplicates else ~copies,
+        kept=kept,
         duplicates=find_duplicates(groups, splits, labels),
         straddling=_straddling(subjects[known], splits[known]),
         origin=origin,

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from fer_ray.errors import DataError
+from fer_ray.file_store import FileStore
 
 #: Rises when a reader of the older format could misread the newer one; readers refuse newer versions.
 FORMAT_VERSION = 1
 SPLITS = ("train", "validation", "test")
+"""The splits of a data set, a Parquet file each."""
 MANIFEST = "dataset.json"
 REJECTED = "rejected.parquet"
 #: Small enough that a reader can take part of a split, large enough that its overhead is nothing.
@@ -43,9 +44,9 @@ def split_schema(classes: Sequence[str], soft_labels: bool = False) -> pa.Schema
     return pa.schema(columns, metadata=metadata)
 
 
-def split_file(folder: Path, split: str) -> Path:
-    """Where a split lies in a data set."""
-    return folder / f"{split}.parquet"
+def split_file(split: str) -> str:
+    """The name of a split's file in a data set."""
+    return f"{split}.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,33 +78,39 @@ class Manifest:
         return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, indent=2) + "\n"
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(files: FileStore) -> Manifest:
     """Reads `dataset.json`.
 
     Raises:
         DataError: If the file is missing, broken, or of a newer format version.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise DataError(str(folder), f"a data set must hold a {MANIFEST}", remedy="Run `fer-ray data import`")
     try:
-        fields = json.loads(path.read_text())
+        content = files.read(MANIFEST)
+    except OSError as error:
+        raise DataError(files.where, "a data set must be readable", str(error)) from error
+    if content is None:
+        raise DataError(files.where, f"a data set must hold a {MANIFEST}", remedy="Run `fer-ray data import`")
+    path = f"{files.where}/{MANIFEST}"
+    try:
+        fields = json.loads(content)
         version = fields.pop("format_version")
         if not isinstance(version, int) or version > FORMAT_VERSION:
             raise DataError(
-                str(path),
+                path,
                 f"the format version must be at most {FORMAT_VERSION}",
                 repr(version),
                 "Update fer_ray, or import the source again",
             )
         height, width, channels = fields.pop("image_shape")
         shape = (int(height), int(width), int(channels))
-        return Manifest(classes=tuple(fields.pop("classes")), image_shape=shape, **fields)
+        classes, counts = tuple(fields.pop("classes")), fields.pop("counts")
+        counts = {split: {name: int(counts[split][name]) for name in classes} for split in SPLITS}
+        return Manifest(classes=classes, image_shape=shape, counts=counts, **fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            str(path), "must be a data set's description", str(error), "Import the source again"
+            path, "must be a data set's description", str(error), "Import the source again"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """What a source of images hands to the importer, whatever file it comes from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fer_ray.pixels import Pixels
@@ -40,7 +40,7 @@ class ImageBatch:
         units: How much of the source's `total` this batch was.
         subjects: N names of the people shown, None where the source does not say; or empty.
         soft_labels: N soft labels, None where the source has none; or empty.
-        found: How many images showed what, by `fer_ray.data.checks` names, such as ``turned upright``.
+        found: What each image showed, N tuples of `fer_ray.data.checks` names; or empty.
     """
 
     images: Pixels
@@ -51,7 +51,7 @@ class ImageBatch:
     units: int
     subjects: Sequence[str | None] = ()
     soft_labels: Sequence[SoftLabel | None] = ()
-    found: Mapping[str, int] = field(default_factory=dict)
+    found: Sequence[tuple[str, ...]] = ()
 
 
 class Source(Protocol):

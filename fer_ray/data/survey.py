@@ -2,29 +2,25 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fer_ray.data.checks import find_faceless
 from fer_ray.data.dataset import Dataset
+from fer_ray.data.duplicates import Integers, Mask
 from fer_ray.data.images import decode_png_into
-from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS, split_file
+from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS
 from fer_ray.data.shown import Conflict, Face
 from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels
 from fer_ray.progress import Progress, no_progress
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: So many images of a split are measured at most, drawn at random; all of FER2013's 28 thousand are.
 MOST_MEASURED = 30_000
-#: An image whose pixels deviate less than this from their mean, of 255, shows nothing.
-BLANK = 5.0
 #: So many classes, conflicts and blank images of a split are shown at most.
 MOST_CLASSES, MOST_CONFLICTS, MOST_BLANK = 40, 60, 12
 #: Pixel values decoded at a time, to bound memory.
@@ -40,7 +36,8 @@ class SplitSurvey:
         brightness: Mean of each measured image's pixels, 0 to 255, float64 (M,).
         contrast: Their standard deviation, float64 (M,).
         samples: Images per class, in the split's order; classes without images have none.
-        blank: Some of the images that show nothing.
+        blank_images: How many of the measured images can show no face, as `fer_ray.data.checks` judges.
+        blank: Some of them.
         contested: Images by path, of those asked for.
         sums: Of each class's measured images, float64 (K, H, W, C).
         measured: How many of each class were measured, int64 (K,).
@@ -50,15 +47,11 @@ class SplitSurvey:
     brightness: Floats
     contrast: Floats
     samples: dict[str, list[Face]]
+    blank_images: int
     blank: list[Face]
     contested: dict[str, Pixels]
     sums: Floats
     measured: Integers
-
-    @property
-    def blank_images(self) -> int:
-        """How many of the measured images show nothing."""
-        return int((self.contrast < BLANK).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +131,12 @@ class _SplitReader:
 
     def __init__(self, data: Dataset, split: str, classes: Sequence[str], wanted: Collection[str]) -> None:
         self.data, self.split, self.wanted = data, split, wanted
-        self.path = split_file(data.path, split)
         self.labels = self._labels()
         #: Of each label, its place among the shown classes, or -1.
         self.places = np.array([classes.index(c) if c in classes else -1 for c in data.classes], np.int64)
         self.classes = classes
         self.found: dict[int, Face] = {}
-        self.blank: list[Face] = []
+        self.blank_images, self.blank = 0, list[Face]()
         self.contested: dict[str, Pixels] = {}
         self.sums = np.zeros((len(classes), *data.image_shape))
         self.measured = np.zeros(len(classes), np.int64)
@@ -168,6 +160,7 @@ class _SplitReader:
             brightness=brightness,
             contrast=contrast,
             samples={name: [self.found[row] for row in rows] for name, rows in samples.items()},
+            blank_images=self.blank_images,
             blank=self.blank,
             contested=self.contested,
             sums=self.sums,
@@ -176,11 +169,12 @@ class _SplitReader:
 
     def _labels(self) -> Integers:
         try:
-            labels: Integers = pq.read_table(self.path, columns=["label"]).column("label").to_numpy()
+            with self.data.open_split(self.split) as file:
+                labels: Integers = file.read(["label"]).column("label").to_numpy()
         except (OSError, KeyError, ValueError) as error:
-            raise _broken(self.path, str(error)) from error
+            raise self._broken(str(error)) from error
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.data.classes):
-            raise _broken(self.path, f"labels from {labels.min()} to {labels.max()}")
+            raise self._broken(f"labels from {labels.min()} to {labels.max()}")
         return labels
 
     def _draw_samples(self, images: int, generator: np.random.Generator) -> dict[str, list[int]]:
@@ -196,13 +190,14 @@ class _SplitReader:
         size = max(1, min(ROWS_PER_GROUP, _PIECE // int(np.prod(self.data.image_shape))))
         start = 0
         try:
-            for batch in pq.ParquetFile(self.path).iter_batches(size, columns=["image"]):
-                images = batch.column("image")
-                rows = np.arange(start, start + batch.num_rows)
-                yield rows, images.field("bytes"), images.field("path").to_pylist()
-                start += batch.num_rows
+            with self.data.open_split(self.split) as file:
+                for batch in file.iter_batches(size, columns=["image"]):
+                    images = batch.column("image")
+                    rows = np.arange(start, start + batch.num_rows)
+                    yield rows, images.field("bytes"), images.field("path").to_pylist()
+                    start += batch.num_rows
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise _broken(self.path, str(error)) from error
+            raise self._broken(str(error)) from error
 
     def _take(
         self, rows: Integers, contents: pa.Array, paths: list[str], measured: Mask, sampled: Mask
@@ -214,7 +209,9 @@ class _SplitReader:
         counted = measured[rows[needed]]
         flat = pixels[counted].reshape(int(counted.sum()), -1)
         moments = np.stack([flat.mean(axis=1), flat.std(axis=1)])
-        blank = set(rows[needed][counted][moments[1] < BLANK].tolist())
+        faceless = np.logical_or(*find_faceless(pixels[counted])) if counted.any() else counted[counted]
+        self.blank_images += int(faceless.sum())
+        blank = set(rows[needed][counted][faceless].tolist())
         for place, image in zip(needed.tolist(), pixels, strict=True):
             self._keep(int(rows[place]), image, paths[place], bool(sampled[rows[place]]), blank)
         self._add_to_sums(pixels[counted], self.places[self.labels[rows[needed][counted]]])
@@ -226,7 +223,7 @@ class _SplitReader:
             try:
                 decode_png_into(target, content)
             except (DataError, TypeError) as error:
-                raise _broken(self.path, str(error)) from error
+                raise self._broken(str(error)) from error
         return pixels
 
     def _keep(self, row: int, image: Pixels, path: str, sampled: bool, blank: Collection[int]) -> None:
@@ -248,6 +245,5 @@ class _SplitReader:
             self.sums[place] += chosen.sum(axis=0, dtype=np.float64)
             self.measured[place] += len(chosen)
 
-
-def _broken(path: Path, reason: str) -> DataError:
-    return DataError(str(path), "must be a whole split file", reason.rstrip("."), "Import the source again")
+    def _broken(self, reason: str) -> DataError:
+        return self.data.broken(self.split, reason)

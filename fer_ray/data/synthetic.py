@@ -19,6 +19,7 @@ from fer_ray.data.schema import SPLITS
 from fer_ray.data.sources import ImageBatch
 from fer_ray.data.writer import write_dataset
 from fer_ray.errors import DataError
+from fer_ray.filesystems import name_of
 from fer_ray.pixels import Pixels
 from fer_ray.progress import Progress, no_progress
 
@@ -134,4 +135,4 @@ def write_synthetic(
     """
     source = _DrawnFaces(images, size, seed)
     options = WriteOptions(overwrite=overwrite)
-    return write_dataset(source, Path(out), name=Path(out).name, options=options, progress=progress)
+    return write_dataset(source, out, name=name_of(out), options=options, progress=progress)

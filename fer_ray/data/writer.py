@@ -13,7 +13,7 @@ from fer_ray.data.candidates import Candidates, collect
 from fer_ray.data.card_texts import EMOTION_CARD
 from fer_ray.data.dataset import Dataset, open_dataset
 from fer_ray.data.duplicates import Integers
-from fer_ray.data.folders import new_folder
+from fer_ray.data.folders import new_dataset_folder
 from fer_ray.data.import_report import import_report
 from fer_ray.data.labels import is_emotion
 from fer_ray.data.options import WriteOptions
@@ -35,18 +35,18 @@ COPY = "copy of an evaluation image"
 
 def write_dataset(
     source: Source,
-    out: Path,
+    out: str | Path,
     *,
     name: str,
     card: Mapping[str, str] | None = None,
     options: WriteOptions | None = None,
     progress: Progress = no_progress,
 ) -> Dataset:
-    """Writes a data set to the folder `out`, which is whole or not there.
+    """Writes a data set to the folder `out`, which holds a whole one or none.
 
     Args:
         source: Where the images come from.
-        out: The folder.
+        out: The folder; a path, or a URI that pyarrow writes (``s3://bucket/faces``).
         name: Of the data set.
         card: Texts for model cards, in place of the source's and of those that every data set of emotions gets.
         options: Classes, splits, subjects, duplicates, overwriting.
@@ -56,7 +56,7 @@ def write_dataset(
         DataError: If `out` may not be written, or the source holds no usable images.
     """
     options = options or WriteOptions()
-    with new_folder(out, options.overwrite) as folder:
+    with new_dataset_folder(out, options.overwrite, progress) as folder:
         rejected = RejectedFile(folder / REJECTED)
         try:
             candidates = collect(source, folder / "candidates.arrow", rejected, options, progress)
@@ -91,7 +91,7 @@ def _write_splits(
     schema = split_schema(plan.classes, plan.soft_labels is not None)
     wanted = {row for group in plan.duplicates.conflicting for row in group}
     paths: dict[int, str] = {}
-    writers = [SplitWriter(split_file(folder, split), schema) for split in SPLITS]
+    writers = [SplitWriter(folder / split_file(split), schema) for split in SPLITS]
     start, total = 0, len(plan.labels)
     try:
         for batch in candidates.batches():

@@ -18,6 +18,7 @@ from fer_ray.errors import DataError
 MOST_TIMES, ALWAYS_BYTES = 100, 64 << 20
 #: What reading a broken member raises; an unknown kind of compression too.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -62,8 +63,10 @@ class ZipPlace:
     def read(self, path: str, limit: int = -1) -> bytes:
         """Unpacks a file, or its beginning, to memory; never more than its entry says."""
         try:
-            with self._archive.open(self._members[path]) as file:
-                return file.read(limit)
+            info = self._members[path]
+            with self._archive.open(info) as file:
+                # Without a number zipfile unpacks up to a gigabyte before it looks at the entry's size.
+                return file.read(info.file_size if limit < 0 else min(limit, info.file_size))
         except _BROKEN as error:
             raise OSError(f"broken in the archive: {error}") from error
 
@@ -91,7 +94,12 @@ class ZipPlace:
             refused.append(Refusal(path, "unsafe path", "leads out of the archive", b""))
         elif path in self._members:
             refused.append(Refusal(path, "unsafe path", "twice in the archive", b""))
-        elif not is_hidden(path):
+        elif is_hidden(path):
+            return
+        elif info.compress_type not in _COMPRESSIONS:
+            # The other ways unpack a piece whole, whatever that comes to.
+            refused.append(Refusal(path, "unreadable", "neither stored nor deflated in the archive", b""))
+        else:
             self._members[path] = info
 
     def _check(self, file: IO[bytes]) -> None:

@@ -86,7 +86,7 @@ def evaluate_version(
 
 
 def _require_match(reference: str, manifest: Manifest, data: Dataset) -> None:
-    where = f"data set {data.path}"
+    where = f"data set {data.files.where}"
     if data.classes != manifest.labels:
         rule = f"must have the classes of {reference}, in its order: {', '.join(manifest.labels)}"
         raise ExportError(where, rule, ", ".join(data.classes))

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from fer_ray.nodes.processes import end_processes
-from fer_ray.nodes.state import Cluster, only_command, read_cluster, state_folder
+from fer_ray.nodes.state import Cluster, only_command, read_own_cluster, state_folder
 
 
 def down(state: Path | None = None) -> Cluster | None:
@@ -20,13 +20,13 @@ def down(state: Path | None = None) -> Cluster | None:
         What was ended; None where no cluster was up.
 
     Raises:
-        ClusterError: If another command is at work on it.
+        ClusterError: If another command is at work on it, or it is another machine's.
     """
     where = state_folder(state)
-    if read_cluster(where) is None:
+    if read_own_cluster(where) is None:
         return None
     with only_command(where):
-        cluster = read_cluster(where)
+        cluster = read_own_cluster(where)
         if cluster is None:
             return None
         ended = end_processes(cluster)

@@ -6,9 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from fer_ray.errors import ClusterError
+from fer_ray.nodes.limits import usable_cores, usable_memory
 
 _MIB = 2**20
 #: A node's own processes take about half of it, and a worker with TensorFlow as much again.
@@ -41,13 +40,15 @@ def divide_machine(nodes: int, cpus: int | None) -> list[Share]:
 
     Args:
         nodes: At least 1.
-        cpus: Of each node; by default the machine's cores are divided, the first nodes taking the rest.
+        cpus: Of each node; by default the cores that this process may use are divided, the first nodes taking the
+            rest.
 
     Raises:
         ClusterError: If there are fewer cores than nodes and `cpus` is not given, or too little memory.
     """
-    store = _object_store(nodes)
-    memory = psutil.virtual_memory().available // nodes - store
+    available = usable_memory()
+    store = _object_store(nodes, available)
+    memory = available // nodes - store
     return [
         Share(cpus=cores, gpus=gpus, memory=memory, object_store=store)
         for cores, gpus in zip(_cores(nodes, cpus), divide_gpus(_gpus(), nodes), strict=True)
@@ -62,15 +63,14 @@ def divide_gpus(gpus: list[str], nodes: int) -> list[tuple[str, ...]]:
 def _cores(nodes: int, cpus: int | None) -> list[int]:
     if cpus is not None:
         return [cpus] * nodes
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if cores < nodes:
         remedy = "Start fewer, or pass --cpus 1 to let them share cores"
         raise ClusterError("nodes", f"must be at most the machine's {cores} cores", str(nodes), remedy)
     return [cores // nodes + (node < cores % nodes) for node in range(nodes)]
 
 
-def _object_store(nodes: int) -> int:
-    available = psutil.virtual_memory().available
+def _object_store(nodes: int, available: int) -> int:
     if available < nodes * _LEAST_MEMORY:
         rule = f"must have {nodes * _LEAST_MEMORY // _MIB} MiB free for {nodes} nodes"
         raise ClusterError("memory", rule, f"{available // _MIB} MiB", "Start fewer, or stop what uses it")

@@ -11,9 +11,11 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fer_ray.errors import ClusterError
@@ -50,6 +52,7 @@ class Cluster:
         address: Of the head, host:port.
         dashboard_url: On loopback.
         nodes: The head first.
+        host: The machine's name: several may share a home folder.
     """
 
     state: Path
@@ -58,6 +61,7 @@ class Cluster:
     address: str
     dashboard_url: str
     nodes: tuple[Node, ...] = ()
+    host: str = field(default_factory=socket.gethostname)
 
     @property
     def token_file(self) -> Path:
@@ -125,6 +129,25 @@ def read_cluster(state: Path | None = None) -> Cluster | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         remedy = "Remove it once `ps` shows no Ray node of yours"
         raise ClusterError(str(path), "must be readable", str(error), remedy) from error
+
+
+def read_own_cluster(state: Path | None = None) -> Cluster | None:
+    """As `read_cluster`, of this machine alone.
+
+    Raises:
+        ClusterError: If another machine's is kept there; nothing can be said about its processes from here.
+    """
+    kept = read_cluster(state)
+    if kept is not None and kept.host != socket.gethostname():
+        rule, received = "must hold a cluster of this machine", f"one of {kept.host}"
+        remedy = f"Name another with --state or {STATE_VARIABLE}; if {kept.host} is gone, remove cluster.json"
+        raise ClusterError(str(kept.state), rule, received, remedy)
+    return kept
+
+
+def state_option(state: Path) -> str:
+    """What a command of `fer-ray cluster` has to be given to mean a state folder; empty for the usual one."""
+    return "" if state == state_folder() else f" --state {shlex.quote(str(state))}"
 
 
 @contextmanager

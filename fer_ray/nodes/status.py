@@ -9,7 +9,7 @@ import httpx
 
 from fer_ray.errors import ClusterError
 from fer_ray.nodes.processes import find_processes, is_ours
-from fer_ray.nodes.state import Cluster, read_cluster
+from fer_ray.nodes.state import Cluster, read_own_cluster, state_folder, state_option
 
 _SECONDS_TO_ANSWER = 5.0
 #: Ray's words, such as "1.0/2.0 CPU".
@@ -83,13 +83,14 @@ def status(state: Path | None = None) -> ClusterStatus:
         state: Where it is kept; see `fer_ray.nodes.state`.
 
     Raises:
-        ClusterError: If none is up.
+        ClusterError: If none is up, or it is another machine's.
     """
-    cluster = read_cluster(state)
+    cluster = read_own_cluster(state)
     processes = len(find_processes(cluster)) if cluster else 0
     if cluster is None or not processes:
         gone = "its processes are gone, as after a reboot" if cluster else ""
-        raise ClusterError("Ray cluster", "must be up", gone, "Start one with `fer-ray cluster up --nodes 2`")
+        remedy = f"Start one with `fer-ray cluster up --nodes 2{state_option(state_folder(state))}`"
+        raise ClusterError("Ray cluster", "must be up", gone, remedy)
     in_ray = _ray_nodes(cluster)
     return ClusterStatus(
         address=cluster.address,

@@ -15,7 +15,15 @@ from fer_ray.errors import ClusterError
 from fer_ray.ha_proxy import node_environment
 from fer_ray.nodes.processes import end_processes, find_processes, marked_environment
 from fer_ray.nodes.shares import Share, divide_machine
-from fer_ray.nodes.state import Cluster, Node, only_command, read_cluster, state_folder
+from fer_ray.nodes.state import (
+    Cluster,
+    Node,
+    only_command,
+    read_cluster,
+    read_own_cluster,
+    state_folder,
+    state_option,
+)
 from fer_ray.nodes.status import alive_in_ray
 from fer_ray.ports import any_free_port, is_free
 from fer_ray.progress import Progress, no_progress
@@ -53,8 +61,8 @@ def up(
         progress: Told how many nodes there are.
 
     Raises:
-        ClusterError: If a cluster is up already, a port is taken, the machine is too small, Ray is not installed
-            or a node does not start.
+        ClusterError: If a cluster is up already, another machine's is kept there, a port is taken, the machine is
+            too small, Ray is not installed or a node does not start.
         ServingError: If HAProxy is missing.
     """
     if nodes < 1:
@@ -79,11 +87,12 @@ def up(
 
 def _clear_the_dead(state: Path) -> None:
     """Forgets a cluster whose last process is gone, as after a reboot."""
-    kept = read_cluster(state)
+    kept = read_own_cluster(state)
     if kept is None:
         return
     if find_processes(kept):
-        remedy = "See it with `fer-ray cluster status`, stop it with `fer-ray cluster down`"
+        option = state_option(state)
+        remedy = f"See it with `fer-ray cluster status{option}`, stop it with `fer-ray cluster down{option}`"
         raise ClusterError("Ray cluster", "is up already", kept.address, remedy)
     shutil.rmtree(kept.folder, ignore_errors=True)
     kept.forget()
@@ -135,7 +144,8 @@ def _start_all(cluster: Cluster, shares: list[Share], progress: Progress) -> Clu
     head, started = _start(cluster, names[0], shares[0], environment)
     _wait_for(cluster, [(names[0], started)], deadline)
     progress("start nodes", 1, len(shares))
-    cluster, waiting = head, []
+    # The head among them: the others would wait for it until the time is up.
+    cluster, waiting = head, [(names[0], started)]
     for name, share in zip(names[1:], shares[1:], strict=True):
         cluster, started = _start(cluster, name, share, environment)
         waiting.append((name, started))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pyarrow.fs
 
 from fer_ray.errors import ModelNotFoundError, RegistryError
+from fer_ray.file_store import FileStore
 from fer_ray.registry.manifest import MANIFEST, Manifest, read_manifest
 from fer_ray.registry.names import ALIASES, DEFAULT_ALIAS, Reference, check_name, is_version_id
-from fer_ray.registry.storage import Storage
 
 _FILE, _FOLDER = pyarrow.fs.FileType.File, pyarrow.fs.FileType.Directory
 #: How many versions an error message lists.
@@ -41,21 +41,21 @@ class Catalogue:
     """The reading half of a registry.
 
     Args:
-        storage: Where the folders are.
+        files: Where the folders are.
         location: What to call that place in messages.
     """
 
-    def __init__(self, storage: Storage, location: str) -> None:
-        self._storage, self._location = storage, location.rstrip("/")
+    def __init__(self, files: FileStore, location: str) -> None:
+        self._files, self._location = files, location.rstrip("/")
 
     def models(self) -> list[str]:
         """Names that have a complete version, sorted."""
-        names = [name for name in self._storage.names("", _FOLDER) if not name.startswith(".")]
+        names = [name for name in self._files.names("", _FOLDER) if not name.startswith(".")]
         return [name for name in names if self._complete(name)]
 
     def claimed(self, name: str) -> list[str]:
         """Ids of all version folders, complete or not, oldest first."""
-        return [folder for folder in self._storage.names(name, _FOLDER) if is_version_id(folder)]
+        return [folder for folder in self._files.names(name, _FOLDER) if is_version_id(folder)]
 
     def version_ids(self, name: str) -> list[str]:
         """Ids of the complete versions, oldest first.
@@ -71,7 +71,7 @@ class Catalogue:
 
     def aliases(self, name: str) -> dict[str, str]:
         """Alias to version id."""
-        files = self._storage.names(f"{name}/{ALIASES}", _FILE)
+        files = self._files.names(f"{name}/{ALIASES}", _FILE)
         names = [
             file.removesuffix(".json")
             for file in files
@@ -92,7 +92,7 @@ class Catalogue:
             version = self._target(name, reference.alias or DEFAULT_ALIAS)
         if version is None and reference.alias is None:
             version = self.version_ids(name)[-1]
-        if version is None or not self._storage.exists([f"{name}/{version}/{MANIFEST}"])[0]:
+        if version is None or not self._files.exists([f"{name}/{version}/{MANIFEST}"])[0]:
             raise self._not_found(
                 name, f"alias {reference.alias!r}" if version is None else f"version {version}"
             )
@@ -105,7 +105,7 @@ class Catalogue:
             RegistryError: If it cannot be read or belongs to another version.
         """
         where = f"{self._location}/{name}/{version}/{MANIFEST}"
-        content = self._storage.read(f"{name}/{version}/{MANIFEST}")
+        content = self._files.read(f"{name}/{version}/{MANIFEST}")
         if content is None:
             raise ModelNotFoundError(where, "must exist")
         manifest = read_manifest(content, where)
@@ -121,11 +121,11 @@ class Catalogue:
 
     def _complete(self, name: str) -> list[str]:
         ids = self.claimed(name)
-        there = self._storage.exists(f"{name}/{version}/{MANIFEST}" for version in ids)
+        there = self._files.exists(f"{name}/{version}/{MANIFEST}" for version in ids)
         return [version for version, complete in zip(ids, there, strict=True) if complete]
 
     def _target(self, name: str, alias: str) -> str | None:
-        content = self._storage.read(f"{name}/{ALIASES}/{alias}.json")
+        content = self._files.read(f"{name}/{ALIASES}/{alias}.json")
         if content is None:
             return None
         try:

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from fer_ray.errors import RegistryError
+from fer_ray.file_store import FileStore
 from fer_ray.files import sha256_of
 from fer_ray.registry.manifest import MANIFEST, Manifest
-from fer_ray.registry.storage import Storage
 
 
 def cache_folder(location: str) -> Path:
@@ -29,7 +29,7 @@ def first_difference(manifest: Manifest, folder: Path) -> str | None:
     return None
 
 
-def copy_verified(storage: Storage, where: str, manifest: Manifest, target: Path) -> None:
+def copy_verified(files: FileStore, where: str, manifest: Manifest, target: Path) -> None:
     """Copies a version to a local folder that appears whole or not at all.
 
     A folder that holds the version already is left as it is, also when another process was faster.
@@ -42,7 +42,7 @@ def copy_verified(storage: Storage, where: str, manifest: Manifest, target: Path
         temporary = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             for path in [*manifest.files, MANIFEST]:
-                storage.download(f"{where}/{path}", temporary / path)
+                files.download(f"{where}/{path}", temporary / path)
             _refuse_difference(manifest, temporary, "its files must be as registered")
             temporary.chmod(0o755)  # mkdtemp's folders are private
             if _renamed(temporary, target):

@@ -18,14 +18,14 @@ import pyarrow
 import pyarrow.fs
 
 from fer_ray.errors import RegistryError
+from fer_ray.file_store import FileStore
 from fer_ray.files import sha256_of
-from fer_ray.filesystems import open_filesystem, without_secrets
+from fer_ray.filesystems import without_secrets
 from fer_ray.registry.card import render_card
 from fer_ray.registry.catalogue import Catalogue, ModelVersion
 from fer_ray.registry.fetching import cache_folder, copy_verified, first_difference
 from fer_ray.registry.manifest import MANIFEST, Manifest, build_manifest, package_versions
 from fer_ray.registry.names import ALIASES, Reference, check_name, new_version_id
-from fer_ray.registry.storage import Storage
 
 CARD = "card.md"
 #: Manifest fields that `register` decides itself.
@@ -68,13 +68,22 @@ class Registry:
     def __init__(self, uri: str | Path, filesystem: pyarrow.fs.FileSystem | None = None) -> None:
         self.uri, self.location = str(uri), without_secrets(str(uri))
         if filesystem is None:
-            self._storage = Storage(*open_filesystem(self.uri, "registry", RegistryError))
+            self._files = FileStore.open(self.uri, "registry", RegistryError)
         else:
-            self._storage = Storage(filesystem, self.uri)
-        self._catalogue = Catalogue(self._storage, self.location)
+            self._files = FileStore(filesystem, self.uri)
+        self._catalogue = Catalogue(self._files, self.location)
 
     def __repr__(self) -> str:
         return f"Registry({self.location!r})"
+
+    @_storage_errors
+    def check_writable(self) -> None:
+        """Finds out whether a model could be registered, long before there is one.
+
+        Raises:
+            RegistryError: If its storage does not let us write.
+        """
+        self._files.try_writing()
 
     @_storage_errors
     def models(self) -> list[str]:
@@ -145,14 +154,14 @@ class Registry:
         where = f"{name}/{version}"
         try:
             for path, source in sources.items():
-                self._storage.upload(source, f"{where}/{path}")
+                self._files.upload(source, f"{where}/{path}")
             card = render_card(draft).encode()
-            self._storage.write(f"{where}/{CARD}", card)
+            self._files.write(f"{where}/{CARD}", card)
             files = {**draft.files, CARD: hashlib.sha256(card).hexdigest()}
             manifest = draft.model_copy(update={"files": files})
-            self._storage.write(f"{where}/{MANIFEST}", manifest.to_json().encode())
+            self._files.write(f"{where}/{MANIFEST}", manifest.to_json().encode())
         except BaseException:  # a Ctrl-C too must not leave half a version
-            self._storage.remove_folder(where)
+            self._files.remove_folder(where)
             raise
         return self._catalogue.describe(manifest)
 
@@ -167,7 +176,7 @@ class Registry:
         check_name(alias, "alias")
         target = self.resolve(reference)
         content = {"name": target.name, "version": target.version, "promoted": _now()}
-        self._storage.write(f"{target.name}/{ALIASES}/{alias}.json", json.dumps(content).encode())
+        self._files.write(f"{target.name}/{ALIASES}/{alias}.json", json.dumps(content).encode())
         return target
 
     @_storage_errors
@@ -186,22 +195,22 @@ class Registry:
         """
         found = self.resolve(reference)
         where = f"{found.name}/{found.version}"
-        if into is None and self._storage.is_local:
-            folder = self._storage.local_path(where)
+        if into is None and self._files.is_local:
+            folder = self._files.local_path(where)
             if difference := first_difference(found.manifest, folder):
                 raise RegistryError(f"model {found.reference}", "its files must be as registered", difference)
             return folder
         folder = Path(into) if into is not None else cache_folder(self.location) / where
         if into is None and folder.exists() and first_difference(found.manifest, folder):
             shutil.rmtree(folder)  # a cache that was damaged is made anew
-        copy_verified(self._storage, where, found.manifest, folder)
+        copy_verified(self._files, where, found.manifest, folder)
         return folder
 
     def _claim_version(self, name: str) -> str:
         while True:
             taken = self._catalogue.claimed(name)
             version = new_version_id(after=taken[-1] if taken else None)
-            if self._storage.claim_folder(f"{name}/{version}"):
+            if self._files.claim_folder(f"{name}/{version}"):
                 return version
 
 

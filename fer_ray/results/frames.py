@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.fs
 import yaml
 
 from fer_ray.errors import DataError
-from fer_ray.filesystems import open_filesystem, without_secrets
+from fer_ray.file_store import FileStore
 from fer_ray.results.journal import records_in
 from fer_ray.results.tables import HYPERPARAMETER_PREFIX, TRIALS_FILE, VALUE_PREFIX, read_tables
 
@@ -61,11 +60,9 @@ def load(path: str | Path) -> SweepFrames:
     Raises:
         DataError: If there are no tables, or a file is damaged or cannot be read.
     """
-    where = without_secrets(str(path))
-    filesystem, folder = open_filesystem(str(path), "sweep", DataError)
-    files = _Files(filesystem, folder.rstrip("/"), where)
+    files = _SweepFiles(FileStore.open(path, "sweep", DataError))
     files.require_tables()
-    trials, epochs = read_tables(files.folder, filesystem)
+    trials, epochs = read_tables(files.files.full(""), files.files.filesystem)
     _warn_of_newer_epochs(files, len(epochs))
     frames = {"trials": _frame(trials), "epochs": _frame(epochs)}
     columns = [
@@ -74,7 +71,7 @@ def load(path: str | Path) -> SweepFrames:
     for row in columns:
         row["dtype"] = str(frames[row["table"]][row["column"]].dtype)
     return SweepFrames(
-        path=where,
+        path=files.where,
         **frames,
         columns=pd.DataFrame(columns, columns=["table", "column", "dtype", "meaning"]),
         sweep=files.mapping("sweep.yaml"),
@@ -84,23 +81,21 @@ def load(path: str | Path) -> SweepFrames:
 
 
 @dataclass(frozen=True)
-class _Files:
+class _SweepFiles:
     """A sweep's folder on any filesystem."""
 
-    filesystem: pyarrow.fs.FileSystem
-    folder: str
-    where: str
+    files: FileStore
+
+    @property
+    def where(self) -> str:
+        return self.files.where
 
     def read(self, name: str) -> bytes | None:
         """None where there is no such file."""
         try:
-            with self.filesystem.open_input_stream(f"{self.folder}/{name}") as stream:
-                content: bytes = stream.read()
-        except FileNotFoundError:
-            return None
+            return self.files.read(name)
         except OSError as error:
             raise DataError(f"{self.where}/{name}", "must be readable", str(error)) from error
-        return content
 
     def mapping(self, name: str) -> dict[str, Any] | None:
         content = self.read(name)
@@ -116,10 +111,10 @@ class _Files:
 
     def require_tables(self) -> None:
         try:
-            info = self.filesystem.get_file_info(f"{self.folder}/{TRIALS_FILE}")
+            (there,) = self.files.exists([TRIALS_FILE])
         except OSError as error:
             raise DataError(self.where, "must be readable", str(error)) from error
-        if info.type == pyarrow.fs.FileType.File:
+        if there:
             return
         is_sweep = self.read("sweep.yaml") is not None
         remedy = (
@@ -130,7 +125,7 @@ class _Files:
         raise DataError(self.where, "must hold the tables of a sweep", f"no {TRIALS_FILE}", remedy)
 
 
-def _warn_of_newer_epochs(files: _Files, epochs: int) -> None:
+def _warn_of_newer_epochs(files: _SweepFiles, epochs: int) -> None:
     content = files.read("epochs.jsonl")
     records = records_in(content, f"{files.where}/epochs.jsonl") if content else []
     missing = len({(row["trial"], row["epoch"]) for row in records if "epoch" in row}) - epochs

@@ -56,6 +56,17 @@ class Budget:
         return math.inf if self._deadline is None else max(self._deadline - self._clock(), 0.0)
 
 
+def seconds_to_go(elapsed: float, ended: int, left: int) -> float | None:
+    """At the pace so far; None before any pace is known.
+
+    Args:
+        elapsed: Seconds so far.
+        ended: Trials that have ended in that time.
+        left: Trials that have not.
+    """
+    return elapsed / ended * max(left, 0) if ended > 0 else None
+
+
 def _plateau_stopper(spec: SweepSpec) -> "ExperimentPlateauStopper | None":
     """Ray's: the best values over all epochs lie so close together that nothing seems to get better."""
     if spec.plateau is None:

@@ -40,10 +40,7 @@ def connected(address: str | None) -> Iterator[None]:
 
 def slots(resources: ResourcesSection) -> int:
     """How many trials the nodes of the cluster can hold at a time."""
-    return sum(
-        math.floor(min(node.get("CPU", 0) / resources.cpu, _share(node.get("GPU", 0), resources.gpu)))
-        for node in _nodes()
-    )
+    return sum(held_by(node, resources) for node in _nodes())
 
 
 def require_slot(resources: ResourcesSection) -> None:
@@ -70,5 +67,17 @@ def _nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _share(available: float, wanted: float) -> float:
-    return math.inf if wanted == 0 else available / wanted
+def held_by(node: dict[str, float], resources: ResourcesSection) -> int:
+    """How many trials a node of these resources can hold at a time."""
+    return min(
+        [math.floor(node.get("CPU", 0) / resources.cpu), *_held_by_gpus(node.get("GPU", 0), resources.gpu)]
+    )
+
+
+def _held_by_gpus(gpus: float, wanted: float) -> list[int]:
+    """A trial that wants less than a whole GPU gets all of it from one."""
+    if wanted == 0:
+        return []
+    if wanted < 1:
+        return [math.floor(gpus) * math.floor(1 / wanted)]
+    return [math.floor(gpus / wanted)]

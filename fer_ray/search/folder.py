@@ -4,7 +4,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +34,14 @@ def checkpoint_folders(sweep: Path) -> list[tuple[int, Path]]:
     """Trial number and folder of all checkpoints of a sweep."""
     found = (sweep / "checkpoints").glob("trial-*")
     return [(int(folder.name.removeprefix("trial-")), folder) for folder in found]
+
+
+@contextmanager
+def writing_tables(sweep: Path) -> Iterator[None]:
+    """One process at a time reads study and journal and writes the tables."""
+    with (sweep / "tables.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def hang_report(sweep: Path, number: int) -> Path:
@@ -70,6 +78,13 @@ class Outcome:
     winner: int | None = None
 
 
+def beside(space_file: Path) -> Path:
+    """Where the modules lie that a space file imports: beside it; those of a sweep's own copy, in its folder."""
+    kept = space_file.parent / "modules"
+    is_copy = (space_file.parent / "sweep.yaml").is_file()
+    return kept if is_copy and kept.is_dir() else space_file.parent
+
+
 class SweepFolder:
     """Paths of a sweep.
 
@@ -82,7 +97,7 @@ class SweepFolder:
         self.spec_file, self.space_file = path / "sweep.yaml", path / "space.py"
         self.discovery_file, self.outcome_file = path / "space.json", path / "outcome.json"
         self.runs_file = path / "runs.json"
-        self.tune, self.winner = path / "tune", path / "winner"
+        self.tune, self.winner, self.modules = path / "tune", path / "winner", path / "modules"
 
     @classmethod
     def create(cls, spec: SweepSpec) -> "SweepFolder":
@@ -95,8 +110,33 @@ class SweepFolder:
         folder.check_new(spec)
         folder.path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(spec.space.file, folder.space_file)
-        write_atomically(folder.spec_file, spec.with_study().to_yaml())
+        folder.write_spec(spec.with_study())
         return folder
+
+    def write_spec(self, spec: SweepSpec) -> None:
+        """Keeps the resolved sweep file; for its owner alone, since a database's address may hold a password."""
+        write_atomically(self.spec_file, spec.to_yaml(), mode=0o600 if spec.storage else 0o666)
+
+    def keep_modules(self, space_file: Path, names: Iterable[str]) -> None:
+        """Copies what a space imports from beside its file: that may be gone when the sweep is resumed.
+
+        Args:
+            space_file: Its own place.
+            names: Of modules and packages beside it.
+        """
+        for name in names:
+            source, target = beside(space_file) / name, self.modules / name
+            self.modules.mkdir(exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=self._no_module, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(source, target)
+
+    def _no_module(self, folder: str, names: list[str]) -> set[str]:
+        """What lies in a package and is none of it: Python's own files, and sweeps."""
+        sweeps = {self.path.resolve(), self.path.parent.resolve()}
+        own = shutil.ignore_patterns("__pycache__", "*.pyc")(folder, names)
+        return set(own) | {name for name in names if Path(folder, name).resolve() in sweeps}
 
     def check_new(self, spec: SweepSpec) -> None:
         """Whether a sweep can be made here.
@@ -110,16 +150,16 @@ class SweepFolder:
         if not spec.space.file.is_file():
             raise SweepError("space.file", "must be a Python file", str(spec.space.file))
 
-    def has_newer_epochs(self) -> bool:
-        """Whether the tables lack what the journal has."""
-        tables, journal = self.path / "trials.parquet", journal_path(self.path)
-        if not tables.exists():
-            return True
-        return journal.exists() and journal.stat().st_mtime > tables.stat().st_mtime
+    def has_final_tables(self) -> bool:
+        """Whether the tables have all that the study and the journal have; a run writes them at its end."""
+        tables, journal, outcome = self.path / "trials.parquet", journal_path(self.path), self.read_outcome()
+        if not tables.exists() or outcome is None or outcome.ended == "killed" or self.is_running():
+            return False
+        return not journal.exists() or journal.stat().st_mtime <= tables.stat().st_mtime
 
     def discard(self) -> None:
-        """Takes back a sweep that could not start, so that its name is free again."""
-        if not self.outcome_file.exists():
+        """Takes back a sweep that could not start, so that its name is free again; not one that another runs."""
+        if not self.outcome_file.exists() and not self.is_running():
             shutil.rmtree(self.path, ignore_errors=True)
 
     def repair(self) -> None:
@@ -201,4 +241,8 @@ def _take(file: IO[str], lock: int) -> bool:
         fcntl.flock(file, lock | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # such as Lustre mounted without it
+        remedy = "Mount it with `flock`, or name another `folder`"
+        rule = "must lie on storage that has file locks"
+        raise SweepError(f"sweep {Path(file.name).parent}", rule, str(error), remedy) from error
     return True

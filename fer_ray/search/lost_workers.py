@@ -6,7 +6,7 @@ from typing import Any
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError
 
-from fer_ray.errors import StorageError
+from fer_ray.errors import SpaceError, StorageError
 from fer_ray.search.folder import hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.study import FailureKind
@@ -21,11 +21,13 @@ def take_back(memory: SweepMemory, trial: Any) -> None:
         trial: Tune's; it has kept the error.
 
     Raises:
-        StorageError: If that is what ended the worker's trial, which can be resumed with the sweep.
+        StorageError, SpaceError: If that is what ended the worker's trial, which can be resumed with the sweep.
     """
     number, error = trial.config["trial"], _error(trial)
-    if isinstance(error, StorageError):
-        raise StorageError(error.where, error.rule, error.received, error.remedy)
+    # Ray's error is of both kinds, its own and ours; only ours can be raised again.
+    for kind in (StorageError, SpaceError):
+        if isinstance(error, kind):
+            raise kind(error.where, error.rule, error.received, error.remedy)
     # Still pending, it was to be given to a worker that had died after its former trial.
     never_there = trial.status == trial.PENDING
     preempted = isinstance(error, ActorDiedError) and error.preempted

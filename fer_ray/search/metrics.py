@@ -1,6 +1,7 @@
 """A sweep's figures among Ray's own metrics, for Prometheus to scrape and Grafana to draw.
 
-Ray exports each under its name with `ray_` before it, from the node on which the driver runs.
+Ray exports each under its name with `ray_` before it, from the node on which the driver runs. None is tagged with a
+trial: each value of a tag stays for as long as the driver runs, and a sweep may have thousands.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ class SweepMetrics:
 
     Args:
         sweep: Its name, the tag `sweep` of every figure.
-        objective: The metric that values are of, the tag `objective`.
+        objective: The metric that the best value is of, its tag `objective`.
     """
 
     def __init__(self, sweep: str, objective: str) -> None:
@@ -25,12 +26,8 @@ class SweepMetrics:
 
         self._sweep = {"sweep": sweep}
         self._of_objective = {"sweep": sweep, "objective": objective}
-        self.objective = objective
         self._epochs = Counter("fer_ray_epochs", "Epochs trained", ("sweep",))
         self._seconds = Histogram("fer_ray_epoch_seconds", "Seconds of an epoch", _EPOCH_SECONDS, ("sweep",))
-        self._value = Gauge(
-            "fer_ray_trial_value", "The objective after a trial's last epoch", ("sweep", "objective", "trial")
-        )
         self._trials = Gauge("fer_ray_trials", "Trials by state", ("sweep", "state"))
         self._best = Gauge("fer_ray_best_value", "The best objective so far", ("sweep", "objective"))
         self._utilisation = Gauge("fer_ray_utilisation", "Share of time inside training", ("sweep",))
@@ -41,9 +38,6 @@ class SweepMetrics:
         """Counts an epoch, which has the keys of the epoch table."""
         self._epochs.inc(1, self._sweep)
         self._seconds.observe(row["seconds"], self._sweep)
-        value = row.get(self.objective)
-        if value is not None:
-            self._value.set(value, {**self._of_objective, "trial": str(row["trial"])})
 
     def status(self, status: "SweepStatus") -> None:
         """Sets what the status has."""

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fer_ray.errors import SweepError
 from fer_ray.objective import Mode
 from fer_ray.results.journal import EpochJournal
+from fer_ray.search.budget import seconds_to_go
 from fer_ray.search.folder import SweepFolder, journal_path
 from fer_ray.search.history import History
 from fer_ray.search.rows import epoch_rows, study_trials
@@ -82,7 +84,7 @@ class SweepOverview:
         rungs: From the lowest.
         workers: Of running trials, by name.
         max_trials: That it will train.
-        elapsed: Seconds from its first epoch to now, or to its last one if it does not run.
+        elapsed: Seconds of all runs, each from its first epoch to its last one, or to now while it runs.
         eta: Seconds to go at its pace so far; None where it does not run, or no trial has ended.
     """
 
@@ -145,7 +147,8 @@ class SweepReader:
             )
             for trial in study_trials(spec, self._storage)
         )
-        elapsed = _elapsed(rows, running)
+        elapsed = _elapsed(rows, self.folder.read_runs(), running)
+        ended = sum(trial.state in ("finished", "stopped", "failed", "paused") for trial in trials)
         return SweepOverview(
             name=spec.name,
             metric=spec.goal.metric,
@@ -156,7 +159,7 @@ class SweepReader:
             workers=_workers(trials, rows),
             max_trials=spec.max_trials,
             elapsed=elapsed,
-            eta=_eta(trials, spec.max_trials, elapsed) if running else None,
+            eta=seconds_to_go(elapsed, ended, spec.max_trials - ended) if running else None,
         )
 
     def _state(self, running: bool, trained: bool) -> str:
@@ -231,14 +234,16 @@ def _workers(trials: tuple[TrialView, ...], rows: list[dict[str, Any]]) -> tuple
     )
 
 
-def _elapsed(rows: list[dict[str, Any]], running: bool) -> float:
-    if not rows:
-        return 0.0
-    times: list[datetime] = [row["timestamp"] for row in rows]
-    last = time.time() if running else max(times).timestamp()
-    return last - (min(times).timestamp() - float(rows[0]["seconds"]))
-
-
-def _eta(trials: tuple[TrialView, ...], max_trials: int, elapsed: float) -> float | None:
-    ended = sum(trial.state in ("finished", "stopped", "failed", "paused") for trial in trials)
-    return elapsed / ended * max(max_trials - ended, 0) if ended else None
+def _elapsed(rows: list[dict[str, Any]], runs: list[dict[str, Any]], running: bool) -> float:
+    """Seconds of searching, without those between one run and the next."""
+    ends = [row["timestamp"].timestamp() for row in rows]
+    begins = [end - float(row["seconds"]) for end, row in zip(ends, rows, strict=True)]
+    starts = [datetime.fromisoformat(run["started"]).timestamp() for run in runs[1:]]
+    elapsed = 0.0
+    for start, following in pairwise([-math.inf, *starts, math.inf]):
+        places = [place for place, end in enumerate(ends) if start <= end < following]
+        if places:
+            is_now = running and following == math.inf
+            last = time.time() if is_now else max(ends[place] for place in places)
+            elapsed += last - min(begins[place] for place in places)
+    return elapsed

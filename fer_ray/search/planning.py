@@ -19,6 +19,7 @@ from fer_ray.search.preparation import prepare
 from fer_ray.search.probe import Probe, probe
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.storage import check_storage
+from fer_ray.search.trackers import check_trackers
 
 _PREFIX = ".plan-"
 _SECONDS_TO_LOCK = 60
@@ -82,6 +83,7 @@ def plan(spec: SweepSpec, *, with_probe: bool = True, progress: Progress = no_pr
     data = open_dataset(spec.data)
     SweepFolder(spec.path).check_new(spec)
     check_storage(spec)
+    check_trackers(spec)
     with _temporary(spec) as folder, connected(spec.address):
         started = time.monotonic()
         nowhere = spec.model_copy(update={"folder": folder.path.parent, "name": folder.path.name})

@@ -13,7 +13,7 @@ from fer_ray.objective import Objective
 from fer_ray.progress import Progress
 from fer_ray.search.autoscaling import may_grow
 from fer_ray.search.cluster import require_slot, slots
-from fer_ray.search.folder import SweepFolder, stage_hang_report
+from fer_ray.search.folder import SweepFolder, beside, stage_hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preflight import check_nodes
 from fer_ray.search.remote import run_in_worker
@@ -120,6 +120,7 @@ def _discover(
         space = Space.from_config(found["space"])
         found["searcher"] = {"kind": spec.searcher.kind, "treats": modelled(spec.searcher.kind, space)}
         found["data"], found["fixed"] = data.fingerprint, fixed
+        folder.keep_modules(spec.space.file, found.pop("modules"))
         write_atomically(folder.discovery_file, json.dumps(found, indent=2))
     # A sweep made before this was kept is taken as it stands.
     before = {"data": found["data"], **found.get("fixed", fixed)}
@@ -136,7 +137,7 @@ def _require_resumable(spec: SweepSpec, found: dict[str, Any]) -> None:
 def discover_space(
     limit: StageLimit, space_file: SpaceFile, data: TrialData, objectives: tuple[Objective, ...], cpu: float
 ) -> dict[str, Any]:
-    """Runs in a worker: `discover` with its result as JSON, each configuration within the limit."""
+    """Runs in a worker: `discover`, each build within the limit; its result as JSON, and the modules it needed."""
     from fer_ray.training.threads import limit_threads
 
     limit_threads(max(1, int(cpu)))
@@ -146,7 +147,7 @@ def discover_space(
         found = discover(
             space_file, data, objective=objectives[0], further=objectives[1:], progress=lambda *_: begin()
         )
-    return asdict(found)
+        return {**asdict(found), "modules": space_file.imported_beside()}
 
 
 def _space_file(folder: SweepFolder, spec: SweepSpec) -> SpaceFile:
@@ -154,7 +155,7 @@ def _space_file(folder: SweepFolder, spec: SweepSpec) -> SpaceFile:
         path=folder.space_file.absolute(),
         object=spec.space.object,
         arguments=spec.space.arguments,
-        beside=spec.space.file.parent.absolute(),
+        beside=(folder.modules if folder.modules.is_dir() else beside(spec.space.file)).absolute(),
     )
 
 

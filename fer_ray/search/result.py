@@ -71,7 +71,7 @@ def load_result(path: str | Path) -> SweepResult:
     """
     folder = SweepFolder.open(path)
     spec = folder.spec()
-    if folder.has_newer_epochs():
+    if not folder.has_final_tables():
         write_sweep_tables(folder.path, spec, open_storage(spec))
     trials, epochs = read_tables(folder.path)
     return SweepResult(

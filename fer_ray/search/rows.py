@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fer_ray.objective import MODEL_MEASURES, Objective, values_in
 from fer_ray.results.journal import EpochJournal
 from fer_ray.results.tables import epochs_table, trials_table, write_tables
-from fer_ray.search.folder import journal_path
+from fer_ray.search.folder import journal_path, writing_tables
 from fer_ray.search.proposals import is_proposal
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE, FailureKind, values_of
@@ -32,14 +32,16 @@ def epoch_rows(sweep: Path) -> list[dict[str, Any]]:
 
 
 def write_sweep_tables(sweep: Path, spec: SweepSpec, storage: BaseStorage) -> None:
-    """Writes both tables into the sweep's folder."""
-    epochs = epoch_rows(sweep)
-    trials = trials_table(trial_rows(spec, storage, epochs))
-    plain = [
-        {key: value for key, value in row.items() if key not in (*MODEL_MEASURES, "decision")}
-        for row in epochs
-    ]
-    write_tables(sweep, trials, epochs_table(plain))
+    """Writes both tables into the sweep's folder, as study and journal are now."""
+    # Somebody who looks at the sweep while it ends must not write what was before over what its driver writes.
+    with writing_tables(sweep):
+        epochs = epoch_rows(sweep)
+        trials = trials_table(trial_rows(spec, storage, epochs))
+        plain = [
+            {key: value for key, value in row.items() if key not in (*MODEL_MEASURES, "decision")}
+            for row in epochs
+        ]
+        write_tables(sweep, trials, epochs_table(plain))
 
 
 def trial_rows(spec: SweepSpec, storage: BaseStorage, epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ def _seconds(value: Any) -> Any:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Location = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
@@ -184,7 +185,7 @@ class PlateauSection(Section):
 
 
 class LimitsSection(Section):
-    """What ends an epoch, a trial or a worker that takes too much; None is no limit.
+    """What ends an epoch, a trial or a worker that takes too much, or a wait; None is no limit.
 
     Args:
         epoch: Longest time of one epoch, in seconds or text such as 20m; the first one's includes building the
@@ -194,6 +195,8 @@ class LimitsSection(Section):
         discovery: Longest time of building and fitting one configuration on a handful of images while the space is
             discovered; the first one's includes importing TensorFlow. What hangs there ends the sweep.
         winner: Longest time of evaluating and exporting the winner. The sweep keeps its results and can be resumed.
+        storage: Longest time that a database may be away before the sweep ends, to be resumed; workers go on
+            training meanwhile.
     """
 
     epoch: Seconds | None = None
@@ -201,10 +204,16 @@ class LimitsSection(Section):
     worker_mb: Annotated[float, Field(gt=0)] | None = 4000
     discovery: Seconds | None = 900
     winner: Seconds | None = 7200
+    storage: Seconds = 300
 
 
 class ResourcesSection(Section):
-    """What one trial takes of the cluster; fractions of a GPU let trials share it."""
+    """What one trial takes of the cluster.
+
+    Args:
+        cpu: Cores; a trial trains with as many threads.
+        gpu: GPUs; fractions of one let trials share it, and above one only whole numbers go.
+    """
 
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: Annotated[float, Field(ge=0)] = 0
@@ -214,15 +223,12 @@ class ResourcesSection(Section):
         """In Ray's words."""
         return {"CPU": self.cpu, **({"GPU": self.gpu} if self.gpu else {})}
 
-
-class TrackingSection(Section):
-    """Who is told of each epoch while the sweep runs, besides its own tables.
-
-    Args:
-        tensorboard: Whether TensorBoard's event files are written, into `tensorboard` in the sweep's folder.
-    """
-
-    tensorboard: bool = False
+    @field_validator("gpu")
+    @classmethod
+    def _shares_one_gpu(cls, gpu: float) -> float:
+        if gpu > 1 and gpu != int(gpu):
+            raise ValueError("must be a whole number above 1: Ray gives out no part of a second GPU")
+        return gpu
 
 
 class ModelSection(Section):
@@ -235,5 +241,5 @@ class ModelSection(Section):
     """
 
     name: Name | None = None
-    registry: str = "registry"
+    registry: Location = "registry"
     register_winner: bool = True

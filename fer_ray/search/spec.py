@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fer_ray.errors import ConfigError
+from fer_ray.filesystems import has_credentials, without_secrets
 from fer_ray.objective import LATENCY, MODEL_MEASURES, Objective
 from fer_ray.search.sections import (
     OBJECTIVE_TAGS,
     ConstraintsSection,
     LimitsSection,
+    Location,
     ModelSection,
     Name,
     Objectives,
@@ -25,8 +27,8 @@ from fer_ray.search.sections import (
     Seconds,
     Section,
     SpaceSection,
-    TrackingSection,
 )
+from fer_ray.search.tracking_section import TrackingSection
 
 
 class SweepSpec(Section):
@@ -34,7 +36,8 @@ class SweepSpec(Section):
 
     Args:
         name: Its folder's name under `folder`.
-        data: A data set made by `fer-ray data import` or `synth`.
+        data: A data set made by `fer-ray data import` or `synth`: a path, or a URI such as ``s3://bucket/faces``.
+            Only the driver reads it.
         space, searcher, scheduler, constraints, plateau, limits, resources, tracking, model: See their sections.
         objective: One, or a list of them. The first, the primary, is an epoch's metric: rungs, budgets and the
             choice of the winner go by it.
@@ -51,11 +54,13 @@ class SweepSpec(Section):
         storage: Optuna storage URL; a file in the sweep's folder if None.
         study: The study's name in the storage; given to a sweep when it is made.
         folder: Where sweeps lie; every node must see it under this path.
+        publish: A folder or a URI such as ``s3://bucket/sweeps``: at the end of each run the sweep's tables, study
+            and description are copied there, below its name.
         address: Of a Ray cluster; a local one is started if None.
     """
 
     name: Name
-    data: Path
+    data: Location
     space: SpaceSection
     objective: Objectives = ObjectiveSection()
     constraints: ConstraintsSection = ConstraintsSection()
@@ -75,6 +80,7 @@ class SweepSpec(Section):
     storage: str | None = None
     study: str | None = None
     folder: Path = Path("sweeps")
+    publish: Location | None = None
     tracking: TrackingSection = TrackingSection()
     model: ModelSection = ModelSection()
     address: str | None = None
@@ -135,6 +141,17 @@ class SweepSpec(Section):
         """The resolved sweep file: every key, defaults too."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
+    def masked(self) -> Self:
+        """Without passwords and keys, to be shown and passed on."""
+        model = self.model.model_copy(update={"registry": without_secrets(self.model.registry)})
+        tracking = self.tracking
+        if tracking.mlflow is not None and tracking.mlflow.uri is not None:
+            told = tracking.mlflow.model_copy(update={"uri": without_secrets(tracking.mlflow.uri)})
+            tracking = tracking.model_copy(update={"mlflow": told})
+        places = {"storage": self.storage, "data": self.data, "publish": self.publish}
+        shown = {key: place and without_secrets(place) for key, place in places.items()}
+        return self.model_copy(update={**shown, "model": model, "tracking": tracking})
+
     def with_study(self) -> Self:
         """Named in its storage: in a database, which sweeps share, by a name that no other sweep has."""
         unique = f"{self.name}-{uuid.uuid4().hex[:8]}" if self.storage else self.name
@@ -166,6 +183,15 @@ class SweepSpec(Section):
         """Whether an objective or a constraint asks for it."""
         return LATENCY in self.constraints.limits or any(goal.metric == LATENCY for goal in self.goals)
 
+    @field_validator("data", "publish")
+    @classmethod
+    def _holds_no_credentials(cls, location: str | None) -> str | None:
+        if location is not None and has_credentials(location):
+            raise ValueError(
+                "must hold no credentials, which results would repeat; put them into the environment"
+            )
+        return location
+
     @model_validator(mode="after")
     def _objectives_are_possible(self) -> Self:
         metrics = [goal.metric for goal in self.goals]
@@ -194,7 +220,7 @@ def _received(fault: Any) -> str:
     if fault["type"] == "value_error" and isinstance(value, dict):
         named = (key for key in value if re.search(rf"\b{re.escape(str(key))}\b", fault["msg"]))
         return ", ".join(f"{key}: {value[key]!r}" for key in named)[:200]
-    return repr(value)[:200]
+    return repr(without_secrets(value) if isinstance(value, str) else value)[:200]
 
 
 def _override(content: dict[str, Any], overrides: dict[str, Any], where: str) -> None:
@@ -217,5 +243,5 @@ def _find_beside(content: dict[str, Any], folder: Path) -> None:
     space = content.get("space")
     if isinstance(space, dict) and isinstance(space.get("file"), str):
         beside = folder / space["file"]
-        if not Path(space["file"]).is_file() and beside.is_file():
+        if beside.is_file():
             space["file"] = str(beside)

@@ -8,6 +8,7 @@ from typing import Any
 from optuna.trial import TrialState
 from ray.tune import Callback
 
+from fer_ray.search.budget import seconds_to_go
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.metrics import SweepMetrics
 from fer_ray.search.new_epochs import NewEpochs
@@ -141,11 +142,8 @@ class StatusWatcher(Callback):
 
     def _eta(self, elapsed: float) -> float | None:
         ended = self.memory.closed + self.memory.paused
-        if ended <= self.ended_before:
-            return None
-        left = self.memory.spec.max_trials - ended
-        by_trials = elapsed / (ended - self.ended_before) * max(left, 0)
-        return min(by_trials, self.memory.budget.seconds_left)
+        by_trials = seconds_to_go(elapsed, ended - self.ended_before, self.memory.spec.max_trials - ended)
+        return None if by_trials is None else min(by_trials, self.memory.budget.seconds_left)
 
     def _best(self) -> tuple[int | None, float | None]:
         """Of all trials, running ones too."""

@@ -19,8 +19,6 @@ from fer_ray.search.folder import study_path
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.study import VALUES_AT_BEST_ATTRIBUTE
 
-#: How long a database may be away before the sweep ends; workers go on training meanwhile.
-PATIENCE_SECONDS = 300.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 # Two sweeps that open an empty database at once both make its tables, and one of them meets the other's.
 _making_tables = tenacity.Retrying(
@@ -47,7 +45,7 @@ def open_storage(spec: SweepSpec) -> BaseStorage:
         database = _making_tables(RDBStorage, spec.storage, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # SQLAlchemy's and each driver's own errors
         raise _unreachable(error) from error
-    return PatientStorage(get_storage(database))
+    return PatientStorage(get_storage(database), spec.limits.storage)
 
 
 def check_storage(spec: SweepSpec) -> None:
@@ -111,7 +109,7 @@ class PatientStorage(_Delegating):
         seconds: For how long.
     """
 
-    def __init__(self, storage: BaseStorage, seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, storage: BaseStorage, seconds: float) -> None:
         self._storage = storage
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_away),
@@ -175,6 +173,8 @@ class SamplerStorage(_Delegating):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """As the storage has them, but for those."""
+        if states == (TrialState.WAITING,):  # Optuna asks so before each trial, and none of those is one.
+            return self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
         paused = self._paused()
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy)
         shown = [

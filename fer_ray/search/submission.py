@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
 import tenacity
 
 import fer_ray
 from fer_ray.errors import ClusterError, SweepError
-from fer_ray.ray_connection import connect_jobs
+from fer_ray.ray_connection import connect_jobs, first_line
+from fer_ray.search.folder import beside
 from fer_ray.search.spec import SweepSpec
 
 _SECONDS_UNTIL_READY = 60
@@ -62,8 +64,8 @@ def submit(spec: SweepSpec, address: str | None = None) -> Job:
 
     Args:
         spec: The sweep; local paths in it are made absolute and must mean the same on the cluster's nodes.
-        address: Of the cluster's head, ``host:6379``, or of its dashboard, ``http://host:8265``; if None,
-            RAY_API_SERVER_ADDRESS, RAY_ADDRESS or the cluster of this machine.
+        address: Of the cluster's head, ``host:6379``, or of its dashboard, ``http://host:8265``; if None, the
+            sweep file's, RAY_API_SERVER_ADDRESS, RAY_ADDRESS or the cluster of this machine.
 
     Raises:
         ClusterError: If the cluster does not answer.
@@ -71,9 +73,11 @@ def submit(spec: SweepSpec, address: str | None = None) -> Job:
     """
     if not spec.space.file.is_file():
         raise SweepError("space.file", "must be a Python file", str(spec.space.file))
+    address = address or spec.address
     client = connect_jobs(address)
     spec = _absolute(spec)
-    earlier = [job for job in _jobs_of(client) if job.sweep == spec.name]
+    with _answering(address):
+        earlier = [job for job in _jobs_of(client) if job.sweep == spec.name]
     alive = next((job for job in earlier if not job.is_over), None)
     if alive is not None:
         if alive.folder != str(spec.path):
@@ -245,24 +249,38 @@ def _answering(address: str | None) -> Iterator[None]:
         yield
     except (requests.RequestException, aiohttp.ClientError, OSError, RuntimeError) as error:
         where = f"Ray cluster {address}" if address else "Ray cluster"
-        raise ClusterError(where, "must answer", str(error).splitlines()[0]) from error
+        raise ClusterError(where, "must answer", first_line(error)) from error
 
 
 def _absolute(spec: SweepSpec) -> SweepSpec:
     """With paths that do not hang on where the driver runs, and the cluster that the job runs on."""
-    registry = spec.model.registry
-    if "://" not in registry:
-        registry = str(Path(registry).absolute())
     warm_start = [path.absolute() for path in spec.searcher.warm_start]
     return spec.model_copy(
         update={
-            "data": spec.data.absolute(),
+            "data": _absolute_location(spec.data),
             "folder": spec.folder.absolute(),
-            "model": spec.model.model_copy(update={"registry": registry}),
+            "publish": _absolute_location(spec.publish) if spec.publish else None,
+            "model": spec.model.model_copy(update={"registry": _absolute_location(spec.model.registry)}),
             "searcher": spec.searcher.model_copy(update={"warm_start": warm_start}),
+            "storage": _absolute_storage(spec.storage),
             "address": None,
         }
     )
+
+
+def _absolute_location(location: str) -> str:
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def _absolute_storage(url: str | None) -> str | None:
+    """Of a SQLite file: its driver runs in another folder."""
+    if url is None:
+        return None
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return url
+    whole = parsed.set(database=str(Path(parsed.database).absolute()))
+    return whole.render_as_string(hide_password=False)
 
 
 @contextmanager
@@ -272,14 +290,14 @@ def _bundle(spec: SweepSpec) -> Iterator[Path]:
     Every Python file beside the space file comes along, and every package: the space may import them.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        bundle, beside = Path(temporary), spec.space.file.absolute().parent
-        packages = [init.parent for init in beside.glob("*/__init__.py")]
+        bundle, folder = Path(temporary), beside(spec.space.file.absolute())
+        packages = [init.parent for init in folder.glob("*/__init__.py")]
         for package in packages:
             with suppress(FileExistsError):
                 shutil.copytree(
                     package, bundle / package.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
                 )
-        for module in beside.glob("*.py"):
+        for module in {*folder.glob("*.py"), spec.space.file}:
             shutil.copyfile(module, bundle / module.name)
         space = spec.space.model_copy(update={"file": Path(spec.space.file.name)})
         (bundle / _SWEEP_FILE).write_text(spec.model_copy(update={"space": space}).to_yaml())

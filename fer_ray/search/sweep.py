@@ -8,18 +8,20 @@ from optuna.storages import BaseStorage
 
 from fer_ray.data import Dataset, open_dataset
 from fer_ray.errors import FerRayError, SweepError
-from fer_ray.files import sha256_of, write_atomically
+from fer_ray.files import sha256_of
 from fer_ray.progress import Progress, no_progress
 from fer_ray.search.cluster import connected
 from fer_ray.search.environment import describe_environment
 from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preparation import prepare
+from fer_ray.search.publishing import check_publishing, publish
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import delete_study, open_storage
+from fer_ray.search.trackers import check_trackers
 from fer_ray.search.tuning import search_with_tune
 from fer_ray.search.unchanged import fixed_part, require_unchanged
 from fer_ray.search.winner import register_winner
@@ -40,6 +42,7 @@ def run(spec: SweepSpec, *, watch: Watch | None = None, progress: Progress = no_
             cluster, its storage does not answer. Failing trials raise nothing.
     """
     data = open_dataset(spec.data)
+    check_publishing(spec, new=True)
     folder = SweepFolder.create(spec)
     try:
         return _drive(folder, folder.spec(), data, watch, progress)
@@ -134,20 +137,23 @@ def _go_on(folder: SweepFolder, spec: SweepSpec, watch: Watch | None, progress: 
     if spec.max_trials < before:
         raise SweepError("max_trials", f"must be at least {before}, as before", str(spec.max_trials))
     data = open_dataset(spec.data)
+    check_publishing(spec, new=False)
     with folder.locked():
-        write_atomically(folder.spec_file, spec.to_yaml())
+        folder.write_spec(spec)
     return _drive(folder, spec, data, watch, progress)
 
 
 def _drive(
     folder: SweepFolder, spec: SweepSpec, data: Dataset, watch: Watch | None, progress: Progress
 ) -> SweepResult:
+    check_trackers(spec)
     with folder.locked():
         folder.repair()
         # Asked first, so that a database that does not answer costs no minute of training.
         storage = open_storage(spec)
         with connected(spec.address):
             _search(folder, spec, data, storage, watch, progress)
+        publish(folder, spec)
     return load_result(folder.path)
 
 

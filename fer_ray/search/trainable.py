@@ -17,7 +17,7 @@ import psutil
 import ray
 from ray import tune
 
-from fer_ray.errors import ConstraintError, FailedTrialError, InfeasibleModelError, StorageError
+from fer_ray.errors import ConstraintError, FailedTrialError, InfeasibleModelError, SpaceError, StorageError
 from fer_ray.objective import Objective
 from fer_ray.search.folder import checkpoint_folder, hang_report
 from fer_ray.search.latency import latency_ms
@@ -124,6 +124,7 @@ class TrialWorker(tune.Trainable):
         Raises:
             WorkerFullError: Before a trial, if the worker's memory has grown too much.
             StorageError: If a checkpoint could not be written, or the node does not see the sweep's folder.
+            SpaceError: If the space cannot be imported here.
         """
         self._stop_former()
         number = self.config["trial"]
@@ -132,8 +133,8 @@ class TrialWorker(tune.Trainable):
                 self._start(number, self.config["values"])
             assert self.running is not None
             result = self.running.next_epoch()
-        if "storage_error" in result:
-            raise result["storage_error"]
+        if "sweep_error" in result:
+            raise result["sweep_error"]
         if "done" in result:
             return result
         worker = f"{socket.gethostname()}-{os.getpid()}"
@@ -273,8 +274,8 @@ class RunningTrial:
             ended |= {"failed": str(error), "infeasible": True}
         except FailedTrialError as error:
             ended |= {"failed": str(error)}
-        except StorageError as error:
-            ended |= {"storage_error": error}
+        except (StorageError, SpaceError) as error:  # no trial's fault: what is imported was found before
+            ended |= {"sweep_error": error}
         except BaseException as error:  # whatever a user's code raises, SystemExit too, ends its trial only
             ended |= {"failed": one_line(error)}
         self._results.put(ended)

@@ -88,6 +88,8 @@ def _tuner(
             storage_path=str(folder.path.absolute()),
             callbacks=[watcher, Tracking(memory, open_trackers(spec))],
             verbose=0,
+            # Silent too. The one that Tune takes in a notebook clears what the cell has shown.
+            progress_reporter=tune.CLIReporter(),
             # The memory decides who is tried again.
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

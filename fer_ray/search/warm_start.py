@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from fer_ray.errors import SpaceError, SweepError
+from fer_ray.filesystems import without_secrets
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.proposals import is_proposal
 from fer_ray.search.spec import SweepSpec
@@ -53,7 +54,9 @@ def _trials_of(folder: SweepFolder, spec: SweepSpec, space: Space, fingerprint: 
     found = folder.read_discovery() or {}
     if found.get("data") != fingerprint:
         remedy = "Values on other data say little; name its best configurations under searcher.known instead"
-        raise SweepError(where, "must be of the same data", f"{before.data} at that time", remedy)
+        raise SweepError(
+            where, "must be of the same data", f"{without_secrets(before.data)} at that time", remedy
+        )
     study = optuna.load_study(study_name=before.study_name, storage=open_storage(before))
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     return [_as_ours(trial, folder.path, space, spec) for trial in ended if is_proposal(trial)]

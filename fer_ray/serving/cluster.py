@@ -8,12 +8,19 @@ from importlib import import_module
 from fer_ray.errors import ClusterError, ServingError
 from fer_ray.ha_proxy import HA_PROXY, QUIET, HaProxySettings, is_loopback, prepare_environment
 from fer_ray.ports import is_free
-from fer_ray.ray_connection import connect_ray, dashboard_url, is_connected, start_ray
+from fer_ray.ray_connection import (
+    connect_ray,
+    dashboard_url,
+    head_address,
+    is_connected,
+    is_connected_to,
+    start_ray,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A connection to a Ray cluster.
+class Connection:
+    """To a Ray cluster.
 
     Attributes:
         address: Of its head, host:port.
@@ -33,7 +40,7 @@ class Cluster:
         return self.settings is not None
 
 
-def start_cluster(host: str, port: int) -> Cluster:
+def start_cluster(host: str, port: int) -> Connection:
     """Starts a local cluster with HAProxy on, for the endpoint at host:port.
 
     Raises:
@@ -48,22 +55,29 @@ def start_cluster(host: str, port: int) -> Cluster:
         settings.undo()
         raise
     _quiet_serve()
-    return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), settings=settings)
+    return Connection(address=head_address(), dashboard_url=dashboard_url(), settings=settings)
 
 
-def connect(address: str | None) -> Cluster:
+def connect(address: str | None) -> Connection:
     """Connects to a running cluster, or takes the one this process is connected to already.
 
     Raises:
         ClusterError: If it does not answer.
+        ServingError: If this process is connected to another one.
     """
     os.environ.setdefault(HA_PROXY, "1")
     os.environ.setdefault(QUIET, "0")
     was_connected = is_connected()
     if not was_connected:
         connect_ray(address)
+    elif not is_connected_to(address):
+        rule = f"must be the cluster that this process is connected to, {head_address()}"
+        remedy = "Disconnect first with `ray.shutdown()`, or leave it out"
+        raise ServingError("address", rule, str(address), remedy)
     _quiet_serve()
-    return Cluster(address=_gcs_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected)
+    return Connection(
+        address=head_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected
+    )
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -75,12 +89,6 @@ def require_free_port(host: str, port: int) -> None:
     if not is_free(host, port):
         remedy = "Choose another with --port, or stop what uses it"
         raise ServingError(f"port {port} of {host}", "must be free", "it is in use", remedy)
-
-
-def _gcs_address() -> str:
-    import ray
-
-    return str(ray.get_runtime_context().gcs_address)
 
 
 def check_cluster(host: str, cpus: int) -> None:
@@ -120,7 +128,7 @@ def ingress_location() -> str:
     return "EveryNode" if len(set(alive)) == len(alive) else "HeadOnly"
 
 
-def stop_cluster(cluster: Cluster) -> None:
+def stop_cluster(cluster: Connection) -> None:
     """Stops a cluster that `start_cluster` started, and disconnects from one that `connect` connected to."""
     import ray
 

@@ -1,15 +1,15 @@
 """Putting a registered model behind an endpoint."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from fer_ray.errors import ServingError
 from fer_ray.progress import Progress, no_progress
+from fer_ray.ray_connection import is_connected
 from fer_ray.registry.store import Registry
 from fer_ray.serving.cluster import (
-    Cluster,
+    Connection,
     check_cluster,
     connect,
     ingress_location,
@@ -95,8 +95,7 @@ def deploy(
         _start_serve(host, port)
         _run(application, name, route, timeout_s, progress)
     except BaseException:
-        if cluster.is_own:
-            stop_cluster(cluster)
+        stop_cluster(cluster)
         raise
     return Endpoint(
         url=endpoint_url(host, port, route),
@@ -107,10 +106,9 @@ def deploy(
     )
 
 
-def _cluster(address: str | None, host: str, port: int) -> Cluster:
+def _cluster(address: str | None, host: str, port: int) -> Connection:
     """Ray is not imported before the environment is prepared."""
-    connected = "ray" in sys.modules and sys.modules["ray"].is_initialized()
-    return connect(address) if address or connected else start_cluster(host, port)
+    return connect(address) if address or is_connected() else start_cluster(host, port)
 
 
 def _start_serve(host: str, port: int) -> None:

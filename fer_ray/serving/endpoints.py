@@ -9,7 +9,7 @@ import httpx
 
 from fer_ray.errors import ServingError
 from fer_ray.ray_connection import token_place
-from fer_ray.serving.cluster import Cluster, connect, stop_cluster
+from fer_ray.serving.cluster import Connection, connect, stop_cluster
 
 #: Every application of ours is called so, followed by the model's name; others are never touched.
 APPLICATION_PREFIX = "fer-ray."
@@ -31,7 +31,7 @@ class Endpoint:
     model: str
     engine: str
     application: str
-    cluster: Cluster
+    cluster: Connection
 
     @property
     def docs_url(self) -> str:
@@ -82,10 +82,14 @@ def status(address: str | None = "auto") -> list[EndpointStatus]:
     """Our applications on a running cluster; none where Serve does not run.
 
     Raises:
-        ServingError: If the cluster does not answer.
+        ClusterError: If the cluster does not answer.
+        ServingError: If this process is connected to another one.
     """
-    connect(address)
-    details = serve_details()
+    cluster = connect(address)
+    try:
+        details = serve_details()
+    finally:
+        stop_cluster(cluster)
     options = details.get("http_options") or {}
     return [
         _status_of(name, application, str(options.get("host", "")), int(options.get("port", 0)))
@@ -107,13 +111,20 @@ def stop(name: str | None = None, *, address: str | None = "auto") -> list[str]:
         The applications that were stopped.
 
     Raises:
-        ServingError: If the cluster does not answer, or `name` is not served there.
+        ClusterError: If the cluster does not answer.
+        ServingError: If `name` is not served there, or this process is connected to another cluster.
     """
-    connect(address)
+    cluster = connect(address)
+    try:
+        return _stop(name)
+    finally:
+        stop_cluster(cluster)
+
+
+def _stop(name: str | None) -> list[str]:
     from ray import serve
 
-    there = set(serve_details()["applications"])
-    ours = sorted(found for found in there if found.startswith(APPLICATION_PREFIX))
+    ours = sorted(found for found in serve_details()["applications"] if found.startswith(APPLICATION_PREFIX))
     chosen = [found for found in ours if name in (None, found.removeprefix(APPLICATION_PREFIX))]
     if name is not None and not chosen:
         served = ", ".join(found.removeprefix(APPLICATION_PREFIX) for found in ours) or "none"
@@ -121,7 +132,8 @@ def stop(name: str | None = None, *, address: str | None = "auto") -> list[str]:
     for application in chosen:
         serve.delete(application, _blocking=False)
     _wait_until_gone(set(chosen))
-    if chosen and not there - set(chosen):
+    # Asked anew: draining takes long enough for somebody to deploy.
+    if chosen and not serve_details()["applications"]:
         serve.shutdown()
     return chosen
 

@@ -81,21 +81,30 @@ class Predictor:
             ServingError: If the answer is not one probability per label that sums to 1.
         """
         grey: Pixels = np.full((1, *self.model.input_shape), 128, np.uint8)
-        self._probabilities(grey)
+        self.predictions(grey)
         self.ready = True
+
+    def predictions(self, batch: Pixels) -> list[Prediction]:
+        """Answers for pixels, uint8 (N, H, W, C) of the model's shape.
+
+        Raises:
+            ServingError: If the answer is not one probability per label that sums to 1.
+            ExportError: If the pixels are of another type or shape.
+        """
+        return [_prediction(self.model.description.labels, row) for row in self._probabilities(batch)]
 
     def _answer(self, images: Sequence[EncodedImage]) -> PredictResponse:
         start = time.perf_counter()
         batch = self._decode(images)
         decoded = time.perf_counter()
-        probabilities = self._probabilities(batch)
+        predictions = self.predictions(batch)
         done = time.perf_counter()
         description = self.model.description
         return PredictResponse(
             model=ModelReference(
                 name=description.name, version=description.version, labels=description.labels
             ),
-            predictions=[_prediction(description.labels, row) for row in probabilities],
+            predictions=predictions,
             timing_ms={
                 "decode": round((decoded - start) * 1e3, 3),
                 "predict": round((done - decoded) * 1e3, 3),

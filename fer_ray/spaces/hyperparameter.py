@@ -11,6 +11,7 @@ from typing import Any
 from fer_ray.errors import SpaceError
 
 Value = int | float | str | bool
+"""What a hyperparameter can be set to."""
 
 
 @dataclass(frozen=True)

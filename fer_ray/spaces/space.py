@@ -12,8 +12,8 @@ from fer_ray.spaces.counting import count_configurations
 from fer_ray.spaces.hyperparameter import Hyperparameter, Value
 from fer_ray.spaces.parsing import parse_hyperparameter
 
-#: A configuration: the value of each active hyperparameter by name.
 Values = dict[str, Value]
+"""A configuration: the value of each active hyperparameter by name."""
 
 
 @dataclass(frozen=True)

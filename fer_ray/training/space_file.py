@@ -59,6 +59,21 @@ class SpaceFile:
         """
         return self._find(self._import())[0]
 
+    def imported_beside(self) -> list[str]:
+        """What this process has imported of `beside`: names there of modules and packages, such as ``helper.py``.
+
+        Neither installed packages are, where an environment lies there too, nor what lies with the file itself.
+        """
+        if self.beside is None:
+            return []
+        files = [Path(file) for module in list(sys.modules.values()) if (file := _file_of(module))]
+        inside = [
+            file.relative_to(self.beside)
+            for file in files
+            if file.is_relative_to(self.beside) and not file.is_relative_to(self.path.parent)
+        ]
+        return sorted({path.parts[0] for path in inside if "site-packages" not in path.parts})
+
     def _import(self) -> ModuleType:
         if not self.path.is_file():
             raise SpaceError(
@@ -123,6 +138,11 @@ class SpaceFile:
                 "must be constructible from its arguments",
                 f"{self.arguments}: {type(error).__name__}: {error}",
             ) from error
+
+
+def _file_of(module: ModuleType) -> str | None:
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) else None
 
 
 def _from_function(build: Callable[[Any], Any]) -> Any:

@@ -41,6 +41,7 @@ def test_show_says_what_a_space_holds(tmp_path):
         (["sweep", "run", "good.yaml", "--set", "scheduler.eta=1"], "scheduler.eta"),
         (["sweep", "resume", "nowhere"], "must be the folder of a sweep"),
         (["sweep", "init", "good.yaml", "--data", "d"], "must not exist yet"),
+        (["spaces", "copy", "."], "must not exist yet"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, arguments, message):
@@ -61,4 +62,16 @@ def test_init_writes_a_file_that_reads_back(tmp_path):
     done = call("sweep", "init", "my.yaml", "--data", "faces", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     spec = SweepSpec.from_yaml(tmp_path / "my.yaml")
-    assert (spec.name, spec.data, spec.max_trials) == ("my", Path("faces"), 16)
+    assert (spec.name, spec.data, spec.max_trials) == ("my", "faces", 16)
+    assert spec.space.file == REPOSITORY / "search_spaces" / "baseline.py"
+
+
+def test_the_spaces_that_ship_can_be_copied(tmp_path):
+    done = call("spaces", "copy", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shipped, copied = (
+        {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+        for folder in (REPOSITORY / "search_spaces", tmp_path / "mine")
+    )
+    assert copied == shipped
+    assert {"baseline.py", "demo.yaml", "transfer.py"} <= set(shipped)

@@ -27,7 +27,15 @@ def test_a_launcher_file_is_what_ray_up_accepts(cloud):
     assert config["available_node_types"]["gpu-spot"]["min_workers"] >= 1
     assert "/home/ray/.ray/auth_token" in config["file_mounts"]
     # What Ray's defaults would install over the image.
-    assert config["setup_commands"] == config["worker_setup_commands"] == []
+    assert config["setup_commands"] == config["worker_setup_commands"] == config["head_setup_commands"] == []
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+def test_a_worker_sees_its_gpus_and_the_launcher_sizes_shared_memory(cloud):
+    config = prepared(cloud)
+    assert config["available_node_types"]["gpu-spot"]["docker"]["worker_run_options"] == ["--gpus=all"]
+    # The head has none, and would not start.
+    assert not any("gpus" in option or "shm-size" in option for option in config["docker"]["run_options"])
 
 
 def test_ray_refuses_what_it_does_not_know():

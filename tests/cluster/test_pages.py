@@ -6,12 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
-import typer.main
 import yaml
-
-from fer_ray.cli.app import app
+from doc_examples import parse
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docker", "kuberay", "aws", "gcp", "slurm")
@@ -32,12 +29,7 @@ def test_the_files_hold_commands_of_ours():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_that_are_named_exist(path):
     for _, *words in commands(path):
-        command = typer.main.get_command(app)
-        while isinstance(command, click.Group):
-            assert words, f"{path}: a group is no command"
-            command = command.commands[words.pop(0)]
-        # Parses what would be run: unknown options, missing ones and wrong values are errors.
-        command.make_context(command.name, words)
+        parse(words)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -89,12 +81,32 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored():
     assert all((ROOT / source).exists() for source in sources)
 
 
+def test_a_login_shell_finds_what_the_image_has():
+    """Ray's launcher runs every command in one, and /etc/profile sets PATH anew."""
+    dockerfile = (ROOT / "cluster" / "docker" / "Dockerfile").read_text()
+    (line,) = re.findall(r"echo '(.+)' > /etc/profile\.d/\S+\.sh", dockerfile)
+    done = subprocess.run(
+        ["bash", "-c", f". /etc/profile; {line}; echo $PATH"], capture_output=True, text=True, check=True
+    )
+    first, *others = done.stdout.strip().split(":")
+    assert first == "/opt/fer-ray/bin" and "/usr/bin" in others
+
+
+def test_each_node_of_a_slurm_job_has_the_cores_that_ray_is_told_of():
+    script = (ROOT / "cluster" / "slurm" / "sweep.sbatch").read_text().replace("\\\n", " ")
+    (start,) = [line for line in script.splitlines() if "ray start" in line]
+    step, _, ray = start.partition("ray start")
+    assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in step and '--num-cpus="$SLURM_CPUS_PER_TASK"' in ray
+
+
 def test_containers_share_folder_token_and_image():
     content = yaml.safe_load((ROOT / "cluster" / "docker" / "compose.yaml").read_text())
     services = content["services"]
     assert set(services) == {"head", "worker", "gpu-worker"}
     for service in services.values():
-        assert service["secrets"] == list(content["secrets"]) and service["shm_size"]
+        assert service["secrets"] == list(content["secrets"])
+        (store,) = re.findall(r"--object-store-memory=(\d+)", service["command"])
+        assert int(store) <= int(service["shm_size"].removesuffix("g")) * 2**30
         assert service["volumes"] == ["${FER_RAY_DATA:-./data}:/data"]
         target = f"/run/secrets/{service['secrets'][0]}"
         assert service["environment"]["RAY_AUTH_TOKEN_PATH"] == target

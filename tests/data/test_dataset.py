@@ -129,3 +129,38 @@ def test_a_failed_import_leaves_the_old_data_set_and_nothing_else(data, tmp_path
         import_dataset(tmp_path / "bad.csv", data.path, options=WriteOptions(overwrite=True))
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     assert open_dataset(data.path) == data
+
+
+def test_what_is_put_there_during_an_import_stays(faces, tmp_path):
+    source, out = faces.write_csv(tmp_path / "fer2013.csv"), tmp_path / "out"
+
+    def meanwhile(*step):
+        out.mkdir(exist_ok=True)
+        (out / "notes.txt").write_text("mine")
+
+    with pytest.raises(DataError, match="must not exist"):
+        import_dataset(source, out, progress=meanwhile)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_a_link_to_a_data_set_stays_a_link(data, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(data.path)
+    chosen = WriteOptions(overwrite=True, classes=("happy", "sad"))
+    import_dataset(tmp_path / "fer2013.csv", link, options=chosen)
+    assert link.is_symlink() and open_dataset(data.path).classes == ("happy", "sad")
+
+
+def test_nothing_to_train_on_but_copies(faces, tmp_path):
+    for split in ("train", "validation", "test"):
+        faces.write_folders(
+            tmp_path / "faces" / split, lambda faces, number: f"{faces.labels[number]}/{number}.png"
+        )
+    with pytest.raises(DataError, match=r"no copies of evaluation images.*80 images, all of them copies"):
+        import_dataset(tmp_path / "faces", tmp_path / "none")
+
+
+def test_images_of_classes_left_out_count_in_no_check(faces, tmp_path):
+    source = faces.write_csv(tmp_path / "fer2013.csv")
+    some = import_dataset(source, tmp_path / "some", size=16, options=WriteOptions(classes=("happy", "sad")))
+    assert some.report["checks"]["another size, resized"] == some.report["accepted"] < 80

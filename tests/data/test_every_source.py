@@ -61,6 +61,8 @@ def test_a_zip_of_it_is_the_same(kind, tmp_path):
     zipped = import_dataset(archive, tmp_path / "zipped", **options)
     assert zipped.fingerprint == plain.fingerprint
     assert zipped.report["refused"] == plain.report["refused"]
+    assert zipped.card == plain.card
+    assert zipped.report["source"].get("kind") == plain.report["source"].get("kind")
     assert [p.name for p in tmp_path.glob(".*")] == []
 
 

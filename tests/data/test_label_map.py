@@ -146,3 +146,8 @@ def test_a_class_that_nobody_shows_cannot_be_asked_for(tmp_path):
     options = WriteOptions(classes=("happy", "contempt"))
     with pytest.raises(DataError, match=r"asked for: contempt.*only angry, disgust"):
         import_dataset(shapes.fer2013_csv(tmp_path, FACES), tmp_path / "out", options=options)
+
+
+def test_one_label_in_two_spellings():
+    with pytest.raises(ConfigError, match=r"must name each label once.*00"):
+        parse_label_map("00=sad,0=happy")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import source_shapes as shapes
+from PIL import Image
 
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.opening import FORMATS
@@ -112,3 +113,57 @@ def test_boxes_at_the_border_are_clamped(tmp_path):
         file.write("2.jpg 7 -5 -5 8 8 60.0 3\n")
     data = import_dataset(source, tmp_path / "out")
     assert data.report["kept"] == 71 and data.report["refused"] == {"box outside the image": 1}
+
+
+def _with_labels(tmp_path, labels):
+    rows = [
+        f"{label},{shapes._pixels(image)},Training"
+        for label, image in zip(labels, FACES.images, strict=False)
+    ]
+    return shapes.write(tmp_path / "faces.csv", "\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+
+
+def test_other_names_in_a_csv_file_are_classes_of_their_own(tmp_path):
+    data = import_dataset(_with_labels(tmp_path, ["happy", "bored"] * 35), tmp_path / "out")
+    assert data.classes == ("happy", "bored")
+    assert any("bored" in warning for warning in data.report["warnings"])
+
+
+def test_two_spellings_in_a_csv_file_need_a_word(tmp_path):
+    source = _with_labels(tmp_path, ["happy", "joy", "sad", "3"] * 17)
+    with pytest.raises(DataError, match=r"may stand for the class happy.*happy, joy.*--merge-classes"):
+        import_dataset(source, tmp_path / "out")
+    data = import_dataset(source, tmp_path / "out", merge_classes=True)
+    assert data.classes == ("happy", "sad")
+
+
+def test_colour_cannot_be_had_from_grey_pixels(tmp_path):
+    with pytest.raises(ConfigError, match="--channels: must be grey or auto for CSV files"):
+        import_dataset(shapes.fer2013_csv(tmp_path, FACES), tmp_path / "out", channels="rgb")
+
+
+def test_annotations_that_are_no_numbers_cost_their_image_only(tmp_path):
+    faces = shapes.ck_plus(tmp_path, FACES)
+    plain = import_dataset(faces, tmp_path / "plain").report
+    next(faces.rglob("S005_001_00000005_landmarks.txt")).write_text("nan nan\n")
+    emotions = sorted(faces.rglob("*_emotion.txt"))
+    emotions[-1].write_text("inf")
+    report = import_dataset(faces, tmp_path / "out").report
+    assert report["images"] == plain["images"]
+    assert 0 < report["refused"].pop("unknown label") - plain["refused"].get("unknown label", 0) <= 3
+
+
+def test_an_archive_in_place_of_an_array_is_no_label(tmp_path):
+    faces = shapes.affectnet_arrays(tmp_path, FACES)
+    plain = import_dataset(faces, tmp_path / "plain").report["refused"]
+    next(iter(sorted(faces.rglob("*_exp.npy")))).write_bytes(b"PK\x03\x04 broken")
+    refused = import_dataset(faces, tmp_path / "out").report["refused"]
+    assert refused["unknown label"] == plain.get("unknown label", 0) + 1
+
+
+def test_an_image_that_cannot_be_converted_is_refused(tmp_path):
+    faces = shapes.flat_folders(tmp_path, FACES)
+    image = Image.frombytes("LAB", (shapes.SIDE, shapes.SIDE), bytes(range(256)) * 3)
+    image.save(faces / "happy" / "lab.tif")
+    report = import_dataset(faces, tmp_path / "out", channels="grey").report
+    assert report["refused"] == {"unreadable": 1} and report["kept"] == 70

@@ -7,8 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 import source_shapes as shapes
 
+from fer_ray.data import SPLITS
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.labels import EMOTIONS
+from fer_ray.data.options import WriteOptions
 from fer_ray.errors import DataError
 
 FACES = shapes.Faces()
@@ -151,3 +153,28 @@ def test_a_description_that_is_broken_is_one_error(tmp_path):
     (first.path / "dataset.json").write_text("{")
     with pytest.raises(DataError, match=r"whole dataset\.json"):
         import_dataset(first.path, tmp_path / "again")
+
+
+def test_images_of_one_base_name_are_told_apart(tmp_path):
+    rows = [
+        {"image": {"bytes": shapes.png(image), "path": f"{number // 7}.png"}, "label": label}
+        for number, image, label, _ in FACES
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    options = WriteOptions(split=(80, 10, 10))
+    data = import_dataset(tmp_path / "train.parquet", tmp_path / "out", options=options)
+    tables = [pq.read_table(data.path / f"{split}.parquet") for split in SPLITS]
+    paths = [image["path"] for table in tables for image in table.column("image").to_pylist()]
+    assert len(set(paths)) == len(paths) == 70
+
+
+def test_shares_of_another_number_of_classes_are_not_taken(tmp_path):
+    source = shapes.own_data_set(tmp_path, FACES)
+    for file in source.glob("*.parquet"):
+        if file.name == "rejected.parquet":
+            continue
+        table = pq.read_table(file)
+        shares = pa.FixedSizeListArray.from_arrays(pa.array([0.5, 0.5] * len(table), pa.float32()), 2)
+        pq.write_table(table.append_column("soft_label", shares), file)
+    data = import_dataset(source, tmp_path / "again")
+    assert data.report["kept"] == 70 and not data.report.get("soft_labels")

@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import subprocess
+import tracemalloc
 import zipfile
 
 import pyarrow.fs
@@ -15,6 +16,7 @@ from fer_ray.data import zip_place
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.places import RemoteFolder, is_hidden
 from fer_ray.errors import DataError
+from fer_ray.filesystems import has_credentials
 
 FACES = shapes.Faces()
 
@@ -75,6 +77,29 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     assert path.stat().st_size < 200_000
     with pytest.raises(DataError, match=r"at most 100 times its size, or 64 MiB.*83,886,080 bytes"):
         import_dataset(path, tmp_path / "data")
+
+
+def test_a_bomb_that_lies_about_its_size_is_not_unpacked(archive, tmp_path):
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("images/test/joy/bomb.png", bytes(200 << 20))
+    content = bytearray(archive.read_bytes())
+    # In the archive's list, the size lies 24 bytes from the start of the last entry.
+    at = content.rfind(b"PK\x01\x02") + 24
+    content[at : at + 4] = (1000).to_bytes(4, "little")
+    archive.write_bytes(content)
+    tracemalloc.start()
+    data = import_dataset(archive, tmp_path / "data")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rejected(data) == {"images/test/joy/bomb.png": "unreadable"}
+    assert most < 100 << 20
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressions_that_unpack_all_at_once_are_refused(compression, archive, tmp_path):
+    with zipfile.ZipFile(archive, "a", compression) as file:
+        file.writestr("images/test/joy/other.png", shapes.png(FACES.images[0]))
+    assert rejected(import_dataset(archive, tmp_path / "data")) == {"images/test/joy/other.png": "unreadable"}
 
 
 def test_what_packs_well_is_no_bomb(archive, tmp_path, monkeypatch):
@@ -145,45 +170,31 @@ def test_hidden_files(path, hidden):
     assert is_hidden(path) == hidden
 
 
+# Folders
+
+
+def test_a_link_to_a_folder_is_counted(tmp_path):
+    faces = shapes.class_folders(tmp_path, FACES)
+    (faces / "images" / "test" / "linked").symlink_to(faces / "images" / "test" / "joy")
+    data = import_dataset(faces, tmp_path / "data")
+    assert rejected(data) == {"images/test/linked": "link to a folder"}
+    assert data.report["kept"] == 70
+
+
+def test_a_folder_that_cannot_be_listed_is_one_error(tmp_path, monkeypatch):
+    faces, scandir = shapes.class_folders(tmp_path, FACES), os.scandir
+
+    def closed(path):
+        if str(path).endswith("joy"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match=r"joy: every folder of a source must be readable"):
+        import_dataset(faces, tmp_path / "data")
+
+
 # Object stores
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A server of the S3 protocol in this process; yields its address."""
-    from moto.server import ThreadedMotoServer
-
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def credentials(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-def uri(server, path):
-    return f"s3://{path}?endpoint_override={server}&scheme=http&allow_bucket_creation=true&region=us-east-1"
-
-
-@pytest.fixture
-def upload(server, credentials, request):
-    """Copies a file or folder to a bucket of its own; returns its URI."""
-
-    def copy(source):
-        bucket = f"faces{abs(hash(request.node.name))}"
-        filesystem, root = pyarrow.fs.FileSystem.from_uri(uri(server, bucket))
-        filesystem.create_dir(root)
-        target = f"{root}/{source.name}"
-        pyarrow.fs.copy_files(str(source), target, destination_filesystem=filesystem)
-        return uri(server, target)
-
-    return copy
 
 
 def test_class_folders_in_an_object_store(upload, tmp_path):
@@ -219,7 +230,7 @@ def test_votes_in_an_object_store(upload, tmp_path):
     assert import_dataset(source, tmp_path / "data", votes=upload(votes)).fingerprint == plain.fingerprint
 
 
-def test_what_is_not_in_the_store_is_one_error(server, upload, tmp_path):
+def test_what_is_not_in_the_store_is_one_error(upload, tmp_path):
     address = upload(shapes.fer2013_csv(tmp_path, FACES)).replace("fer2013.csv", "none.csv")
     with pytest.raises(DataError, match="no such file"):
         import_dataset(address, tmp_path / "data")
@@ -230,7 +241,7 @@ def test_a_store_that_is_away_is_one_error_and_tells_no_secret(credentials, tmp_
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(DataError, match="storage must be reachable") as caught:
-        import_dataset(uri(f"127.0.0.1:{port}", "bucket/faces"), tmp_path / "data")
+        import_dataset(f"s3://bucket/faces?endpoint_override=127.0.0.1:{port}&scheme=http", tmp_path / "data")
     assert "secret" not in str(caught.value) and "endpoint" not in str(caught.value).partition("Received")[0]
     assert not (tmp_path / "data").exists()
 
@@ -260,6 +271,20 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(tmp_path):
     with pytest.raises(DataError, match="must hold no credentials") as caught:
         import_dataset("s3://reader:very-secret@bucket/faces", tmp_path / "data")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://reader@bucket/faces", True),
+        ("gs://reader:secret@bucket/faces", True),
+        ("abfss://faces@account.dfs.core.windows.net/fer", False),
+        ("hdfs://reader@host/faces", False),
+        ("s3://bucket/faces@2", False),
+    ],
+)
+def test_what_is_a_key_in_an_address(uri, expected):
+    assert has_credentials(uri) is expected
 
 
 def test_an_unknown_kind_of_address(tmp_path):

@@ -17,7 +17,8 @@ from fer_ray.nodes.processes import find_processes
 
 pytestmark = pytest.mark.ray
 
-#: Connects as `sweep run --address` and `serve --address` do, with Ray imported first, and computes on both nodes.
+#: Connects as `sweep run --address` and `serve --address` do, with Ray imported first, computes on both nodes, and
+#: asks what is served, which leaves no connection behind.
 DRIVER = """
 import os
 import sys
@@ -25,6 +26,7 @@ import sys
 import ray
 
 from fer_ray.ray_connection import connect_jobs, connect_ray
+from fer_ray.serving.endpoints import status
 
 for address in (sys.argv[1], "auto"):
     connect_ray(address)
@@ -38,6 +40,7 @@ for address in (sys.argv[1], "auto"):
     found = ray.get([worker.node.remote() for worker in workers])
     print(len({node for node, _ in found}), {value for _, value in found})
     ray.shutdown()
+print(status("auto"), ray.is_initialized())
 print(len(connect_jobs(None).list_jobs()))
 """
 
@@ -76,7 +79,7 @@ def test_a_cluster_from_up_to_down_beside_another(environment, tmp_path, monkeyp
         ran = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
-        assert ran.stdout.splitlines() == ["2 {'1'}", "2 {'1'}", "2"], ran.stdout + ran.stderr
+        assert ran.stdout.splitlines() == ["2 {'1'}", "2 {'1'}", "[] False", "3"], ran.stdout + ran.stderr
 
         seen = call(environment, "status", "--json")
         found = json.loads(seen.stdout)
@@ -84,7 +87,7 @@ def test_a_cluster_from_up_to_down_beside_another(environment, tmp_path, monkeyp
             ("head", "alive"),
             ("worker-1", "alive"),
         ]
-        assert len(found["jobs"]) == 2 and found["token"] == str(cluster.token_file)
+        assert len(found["jobs"]) == 3 and found["token"] == str(cluster.token_file)
         assert token not in seen.stdout + again.stderr + str(shown)
 
         os.kill(found["nodes"][1]["pid"], signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from fer_ray.errors import ClusterError
-from fer_ray.nodes import Cluster, Node, down, read_cluster, status, up
+from fer_ray.nodes import Cluster, Node, down, limits, read_cluster, status, up
 from fer_ray.nodes.processes import marked_environment
 from fer_ray.nodes.shares import divide_gpus, divide_machine
 from fer_ray.nodes.state import only_command, state_folder
@@ -89,6 +90,52 @@ def test_a_process_that_outlived_its_node_is_ended_with_its_children(kept, sleep
     assert not children[0].is_running() or children[0].status() == psutil.STATUS_ZOMBIE
 
 
+def test_a_cluster_of_another_machine_is_left_alone(kept):
+    """Two machines that share a home folder: neither sees the other's processes."""
+    changed = json.loads((kept.state / "cluster.json").read_text())
+    assert changed["host"] == socket.gethostname()
+    (kept.state / "cluster.json").write_text(json.dumps({**changed, "host": "elsewhere"}))
+    for command in (lambda: down(kept.state), lambda: up(1, state=kept.state), lambda: status(kept.state)):
+        with pytest.raises(ClusterError, match=r"must hold a cluster of this.*one of elsewhere.*--state"):
+            command()
+    assert kept.token_file.exists() and kept.folder.exists() and read_cluster(kept.state).host == "elsewhere"
+
+
+def test_a_head_that_dies_while_workers_start_is_named(tmp_path, monkeypatch):
+    """Processes that do as `ray start` of a head that ends at once, and of a worker that waits for it."""
+    fake = tmp_path / "fake" / "ray" / "scripts"
+    fake.mkdir(parents=True)
+    (fake / "scripts.py").write_text(
+        "import sys, time\n"
+        "print('Ray runtime started' if '--head' in sys.argv else 'waiting', flush=True)\n"
+        "time.sleep(0.5 if '--head' in sys.argv else 600)\n"
+        "sys.exit('the head is gone')\n"
+    )
+    for package in (fake, fake.parent):
+        (package / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(fake.parent.parent))
+    # The package has the function `up` in place of its module.
+    monkeypatch.setattr(sys.modules["fer_ray.nodes.up"], "_SECONDS_TO_START", 30.0)
+    with pytest.raises(ClusterError, match=r"Ray node head: must start\. Received: the head is gone"):
+        up(2, cpus=1, state=tmp_path / "state")
+    assert read_cluster(tmp_path / "state") is None
+
+
+def test_commands_that_are_shown_mean_the_cluster_that_was_started(kept, capsys, monkeypatch):
+    from fer_ray.cli.cluster import _show_new
+
+    monkeypatch.setenv("FER_RAY_CLUSTER_STATE", str(kept.state.parent / "usual"))
+    _show_new(kept)
+    shown = capsys.readouterr().out
+    assert re.search(rf"Sweep: +FER_RAY_CLUSTER_STATE={kept.state} fer-ray sweep run my\.yaml", shown)
+    assert f"fer-ray cluster down --state {kept.state}\n" in shown
+    with pytest.raises(ClusterError, match=rf"cluster up --nodes 2 --state {kept.state}`"):
+        status(kept.state)
+    monkeypatch.setenv("FER_RAY_CLUSTER_STATE", str(kept.state))
+    _show_new(kept)
+    assert str(kept.state) not in capsys.readouterr().out.replace(str(kept.token_file), "")
+
+
 def test_one_command_at_a_time(kept):
     with only_command(kept.state), pytest.raises(ClusterError, match="another `fer-ray cluster` is at work"):
         down(kept.state)
@@ -123,6 +170,28 @@ def test_nodes_get_no_more_than_there_is(tmp_path):
         up(100_000, cpus=1, state=tmp_path)
     with pytest.raises(ClusterError, match="nodes: must be at least 1"):
         up(0, state=tmp_path)
+
+
+def test_no_more_than_the_control_groups_let_it_have(tmp_path, monkeypatch):
+    def write(group: Path, **files: str) -> None:
+        group.mkdir(exist_ok=True)
+        for name, content in files.items():
+            (group / name.replace("_", ".")).write_text(content)
+
+    mib = 2**20
+    monkeypatch.setattr(limits, "_GROUPS", tmp_path)
+    monkeypatch.setattr(limits, "_OWN_GROUP", tmp_path / "own")
+    (tmp_path / "own").write_text("1:cpu:/elsewhere\n0::/job/step\n")
+    cores = limits.usable_cores()
+    write(tmp_path / "job", cpu_max="max 100000", memory_max="max")
+    assert limits.usable_cores() == cores
+    assert abs(limits.usable_memory() - psutil.virtual_memory().available) < 1024 * mib
+    write(tmp_path / "job", cpu_max="150000 100000", memory_max=str(300 * mib), memory_current=str(200 * mib))
+    write(tmp_path / "job", memory_stat=f"anon 1\ninactive_file {50 * mib}\n")
+    write(tmp_path / "job" / "step", cpu_max="10000 100000", memory_max="max")
+    assert limits.usable_cores() == 1 and limits.usable_memory() == 150 * mib
+    with pytest.raises(ClusterError, match=r"memory: must have 1024 MiB free.*150 MiB"):
+        divide_machine(1, 1)
 
 
 def test_every_gpu_belongs_to_one_node(monkeypatch):

@@ -84,8 +84,8 @@ def test_a_version_without_manifest_is_invisible(
         raise KilledError
 
     # As a SIGKILL just before the manifest: nothing after the last upload runs, no clean-up either.
-    monkeypatch.setattr(registry._storage, "remove_folder", lambda path: None)
-    monkeypatch.setattr(registry._storage, "write", killed)
+    monkeypatch.setattr(registry._files, "remove_folder", lambda path: None)
+    monkeypatch.setattr(registry._files, "write", killed)
     with pytest.raises(KilledError):
         registry.register("pets", folder, fields)
     monkeypatch.undo()
@@ -101,7 +101,7 @@ def test_a_failed_copy_is_taken_back(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(registry._storage, "upload", full)
+    monkeypatch.setattr(registry._files, "upload", full)
     with pytest.raises(RegistryError, match="No space left"):
         registry.register("pets", folder, fields)
     assert registry._catalogue.claimed("pets") == []
@@ -128,9 +128,9 @@ def test_a_remote_model_is_cached_and_a_damaged_cache_made_anew(
     registry.register("pets", folder, fields)
     first = registry.fetch("pets")
     downloads: list[str] = []
-    download = registry._storage.download
+    download = registry._files.download
     monkeypatch.setattr(
-        registry._storage, "download", lambda path, to: (downloads.append(path), download(path, to))
+        registry._files, "download", lambda path, to: (downloads.append(path), download(path, to))
     )
     assert registry.fetch("pets") == first
     assert downloads == []
@@ -143,7 +143,7 @@ def test_a_remote_model_is_cached_and_a_damaged_cache_made_anew(
 @pytest.mark.parametrize("registry", ["mock", "memory"], indirect=True)
 def test_a_remote_file_that_changed_is_refused(registry: Registry, folder: Path, fields: Fields) -> None:
     made = registry.register("pets", folder, fields)
-    registry._storage.write(f"pets/{made.version}/model.onnx", b"changed")
+    registry._files.write(f"pets/{made.version}/model.onnx", b"changed")
     with pytest.raises(RegistryError, match=r"model\.onnx has another content"):
         registry.fetch("pets")
 

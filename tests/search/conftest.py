@@ -64,6 +64,11 @@ def ray_cluster():
     ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def plain_text() -> str:
+    return PLAIN_SPACE
+
+
 @pytest.fixture
 def plain_space(tmp_path: Path) -> Path:
     path = tmp_path / "plain.py"

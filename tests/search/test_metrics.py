@@ -92,12 +92,8 @@ def test_prometheus_sees_sweep_trials_and_rungs(prometheus, tmp_path, faces, pla
     for epoch in (1, 2):
         rung = f'ray_fer_ray_rung_trials{{sweep="measured", epoch="{epoch}"}}'
         assert value(rung) == (table.epoch == epoch).sum()
-    last = table.sort_values("epoch").groupby("trial").val_accuracy.last()
-    seen = {
-        int(one["metric"]["trial"]): float(one["value"][1])
-        for one in prometheus(f"ray_fer_ray_trial_value{of_sweep}")
-    }
-    assert seen == pytest.approx(last.to_dict())
+    # A tag per trial would grow for as long as the sweep does.
+    assert not prometheus('{__name__=~"ray_fer_ray_.*", trial!=""}')
 
     drawn = re.findall(r"ray_fer_ray_[a-z_]+", DASHBOARD.read_text())
     scraped = {one["metric"]["__name__"] for one in prometheus('{__name__=~"ray_fer_ray_.*"}')}

@@ -3,6 +3,7 @@
 import signal
 
 import optuna
+import psutil
 import pytest
 
 from fer_ray.search.storage import open_storage
@@ -68,6 +69,26 @@ def test_a_killed_head_ends_the_sweep_with_one_error_and_another_head_goes_on(no
     assert result.outcome.ended == "max_trials" and len(result.trials) == 4
     sweeps.ledger.assert_kept(result)
     assert again.epochs()[: len(before)] == before
+
+
+@pytest.mark.slow
+def test_a_killed_head_of_the_local_cluster_ends_the_sweep_with_one_error(sweeps):
+    sweeps.environment["RAY_gcs_server_request_timeout_seconds"] = "5"
+    sweep = sweeps.run("sweep")
+    sweep.wait_for(lambda: len(sweep.epochs()) >= 10)
+    started = psutil.Process(sweep.process.pid).children(recursive=True)
+    (head,) = (process for process in started if process.name() == "gcs_server")
+    head.kill()
+    assert "its head must stay up" in sweep.error()
+    before = sweep.epochs()
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert not alive
+
+    result = sweeps.resume("sweep").result()
+
+    assert result.outcome.ended == "max_trials" and len(result.trials) == 4
+    sweeps.ledger.assert_kept(result)
+    assert sweep.epochs()[: len(before)] == before
 
 
 def test_a_sweep_waits_for_room_and_says_so(nodes, sweeps):

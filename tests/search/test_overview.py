@@ -1,6 +1,8 @@
 """Watching a sweep from its folder, while it runs and afterwards."""
 
 import math
+import time
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +11,9 @@ from fer_ray.cli.app import app
 from fer_ray.cli.watch import sparkline
 from fer_ray.errors import SweepError
 from fer_ray.search import SweepReader, SweepSpec, run
+from fer_ray.search.budget import seconds_to_go
 from fer_ray.search.folder import SweepFolder
+from fer_ray.search.overview import _elapsed
 
 
 @pytest.mark.ray
@@ -68,6 +72,27 @@ def test_a_sweep_without_outcome_that_nobody_runs_was_killed(tmp_path, faces, pl
             pass
     overview = SweepReader(folder.path).read()
     assert overview.state == "killed" and overview.trials == () and overview.elapsed == 0
+
+
+def test_the_time_between_two_runs_is_no_time_of_the_sweep(monkeypatch):
+    def rows(*ends: int) -> list[dict]:
+        return [{"timestamp": datetime.fromtimestamp(end, UTC), "seconds": 5.0} for end in ends]
+
+    begun = [{"started": datetime.fromtimestamp(start, UTC).isoformat()} for start in (90, 1000, 2000)]
+    monkeypatch.setattr(time, "time", lambda: 2050.0)
+    # 105 to 120, then 1005 to 1040, then from 2015 on.
+    epochs = rows(110, 120, 1010, 1040, 2020, 2030)
+    assert _elapsed(epochs, begun, running=False) == 15 + 35 + 15
+    assert _elapsed(epochs, begun, running=True) == 15 + 35 + 35
+    # The last run has trained nothing yet; a sweep made before runs were kept has one.
+    assert _elapsed(epochs[:4], begun, running=True) == 15 + 35
+    assert _elapsed(epochs[:2], [], running=False) == 15
+    assert _elapsed([], begun, running=True) == 0
+
+
+def test_seconds_to_go_need_a_trial_that_has_ended():
+    assert seconds_to_go(60, 3, 2) == 40
+    assert seconds_to_go(60, 0, 5) is None and seconds_to_go(60, 3, -1) == 0
 
 
 def test_what_is_no_sweep_is_refused(tmp_path):

@@ -211,6 +211,28 @@ def test_a_database_that_is_away_for_a_while_costs_nothing(server, nodes, sweeps
 
 
 @pytest.mark.slow
+def test_a_database_that_stays_away_ends_the_sweep_with_one_error(server, nodes, sweeps):
+    nodes.start_head(2)
+    sweep = sweeps.run(
+        "sweep", address=nodes.address, storage=server.url, max_trials=8, limits={"storage": "5s"}
+    )
+    sweep.wait_for(lambda: len(sweep.epochs()) >= 10)
+    server.stop()
+    error = sweep.error()
+    assert "storage" in error and "resume" in error
+    before = sweep.epochs()
+    server.start()
+    again = sweeps.resume("sweep")
+    result = again.result()
+
+    assert result.outcome.ended == "max_trials" and len(result.trials) == 8
+    assert again.epochs()[: len(before)] == before
+    sweeps.ledger.assert_kept(result)
+    study = optuna.load_study(study_name=result.spec.study_name, storage=server.url)
+    assert all(trial.state.is_finished() for trial in study.trials)
+
+
+@pytest.mark.slow
 def test_two_sweeps_of_one_name_share_a_cluster_and_a_database(tmp_path, server, nodes, sweeps_in):
     places = [sweeps_in(tmp_path / "one"), sweeps_in(tmp_path / "other")]
     nodes.start_head(2)

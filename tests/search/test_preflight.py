@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray.errors import StorageError, SweepError
-from fer_ray.search import preflight
+from fer_ray.errors import RegistryError, StorageError, SweepError
+from fer_ray.search import SweepSpec, preflight, run
 from fer_ray.search.preflight import NodeView, check_nodes, look_around
 from fer_ray.search.sections import ResourcesSection
 from fer_ray.search.trainable import require_shared
 
 
-def test_a_node_that_does_not_share_the_folder_or_lacks_a_package_is_named(tmp_path):
+def test_a_node_tells_what_it_sees_of_the_folder_and_of_the_packages(tmp_path):
     seen = tmp_path / "mark"
     seen.write_text("seen")
     assert look_around(seen).shares and look_around(seen).missing == ()
@@ -52,6 +52,20 @@ def test_a_folder_without_room_is_refused(ray_cluster, tmp_path, monkeypatch):
     with pytest.raises(SweepError, match=r"must have room for checkpoints.*MB are free"):
         check_nodes(tmp_path, ResourcesSection())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registry_that_cannot_be_written_ends_the_sweep_before_it_starts(tmp_path, faces, plain_space):
+    (tmp_path / "file").touch()
+    content = {
+        "name": "sweep",
+        "data": str(faces),
+        "space": {"file": str(plain_space)},
+        "folder": str(tmp_path),
+        "model": {"registry": str(tmp_path / "file" / "registry")},
+    }
+    with pytest.raises(RegistryError, match=r"file/registry: its storage must be reachable and allow"):
+        run(SweepSpec.parse(content))
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_views_are_judged_by_what_they_saw(tmp_path):

@@ -37,6 +37,10 @@ def test_three_keys_are_enough():
             {"max_trials": True},
             "sweep: max_trials: should be another type than true or false. Received: True.",
         ),
+        (
+            {"resources": {"gpu": 1.5}},
+            "sweep: resources.gpu: must be a whole number above 1: Ray gives out no part of a second GPU.",
+        ),
         ({"max_trials": 0}, "sweep: max_trials: should be greater than or equal to 1. Received: 0."),
         (
             {"scheduler": {"eta": 1}},
@@ -78,6 +82,17 @@ def test_three_keys_are_enough():
         ({"seed": -1}, "sweep: seed: should be greater than or equal to 0. Received: -1."),
         ({"precision": "float16"}, "sweep: precision: should be 'float32'"),
         ({"space": {}}, "sweep: space.file: field required"),
+        ({"tracking": {"tensorbaord": True}}, "sweep: tracking.tensorbaord: is no key of a sweep file"),
+        ({"tracking": {"mlflow": "here"}}, "sweep: tracking.mlflow: should be a valid dictionary"),
+        ({"tracking": {"mlflow": {"url": "x"}}}, "sweep: tracking.mlflow.url: is no key of a sweep file"),
+        (
+            {"tracking": {"mlflow": {"uri": "mlruns"}}},
+            "sweep: tracking.mlflow.uri: string should match pattern",
+        ),
+        (
+            {"tracking": {"wandb": {"mode": "on"}}},
+            "sweep: tracking.wandb.mode: should be 'offline' or 'online'",
+        ),
     ],
 )
 def test_a_fault_is_one_error_with_its_place(changes, message):
@@ -126,6 +141,7 @@ FULL = {
     "retries": 0,
     "storage": "postgresql://host/db",
     "folder": "runs",
+    "tracking": {"tensorboard": True, "mlflow": {"uri": "http://host:5000"}, "wandb": {"mode": "online"}},
     "model": {"name": "faces", "registry": "s3://bucket/models", "register_winner": False},
     "address": "ray://head:10001",
 }
@@ -248,3 +264,20 @@ def test_the_sweep_files_that_ship_are_good(path):
 
 def test_sweep_files_ship():
     assert SHIPPED
+
+
+def test_the_space_beside_the_sweep_file_is_taken_before_one_of_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "exp").mkdir()
+    for folder in (tmp_path, tmp_path / "exp"):
+        (folder / "space.py").write_text("def build(hp): ...\n")
+    (tmp_path / "exp" / "my.yaml").write_text("name: my\ndata: faces\nspace: {file: space.py}\n")
+    monkeypatch.chdir(tmp_path)
+    assert SweepSpec.from_yaml("exp/my.yaml").space.file == Path("exp/space.py")
+
+
+def test_trackers_are_switched_on_by_true_or_by_a_mapping():
+    on = parse(tracking={"mlflow": True, "wandb": True}).tracking
+    assert on == parse(tracking={"mlflow": {}, "wandb": {"project": "fer_ray"}}).tracking
+    assert on.mlflow.uri is None and on.wandb.mode == "offline"
+    off = parse(tracking={"mlflow": False, "wandb": False}).tracking
+    assert off == parse().tracking and off.mlflow is None and off.wandb is None

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def test_two_models_share_a_cluster_on_two_routes(
     assert label_of(httpx.post(f"{endpoint.url}/predict", content=dark)) == "dark"
 
 
-def test_stop_takes_only_ours(endpoint: Endpoint) -> None:
+def test_stop_takes_only_ours_and_nothing_that_comes_while_it_drains(endpoint: Endpoint) -> None:
     from ray import serve
 
     @serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 0})
@@ -184,10 +185,26 @@ def test_stop_takes_only_ours(endpoint: Endpoint) -> None:
         def __call__(self, request: Any) -> str:
             return "other"
 
-    serve.run(Other.bind(), name="theirs", route_prefix="/theirs")
-    assert httpx.get(f"{endpoint.url}/theirs").text == "other"
     with pytest.raises(ServingError, match="served: toy"):
         stop("nothing", address=None)
-    assert stop(address=None) == ["fer-ray.toy"]
+    with ThreadPoolExecutor() as executor:
+        stopping = executor.submit(stop, address=None)
+        while [row.status for row in status(None)] == ["RUNNING"]:
+            assert not stopping.done()
+        serve.run(Other.bind(), name="theirs", route_prefix="/theirs")
+        assert stopping.result() == ["fer-ray.toy"]
     assert status(None) == []
     assert httpx.get(f"{endpoint.url}/theirs").text == "other"
+
+
+def test_an_address_of_another_cluster_is_not_overlooked(endpoint: Endpoint, registry: Registry) -> None:
+    own = endpoint.cluster.address
+    _, _, port = own.rpartition(":")
+    for address in (own, f"localhost:{port}", "auto", None):
+        assert status(address) == []
+    for address in (f"{own}0", f"192.0.2.1:{port}"):
+        for call in (status, lambda address: stop(address=address)):
+            with pytest.raises(ServingError, match=rf"connected to, {own}\. Received: {address}"):
+                call(address)
+        with pytest.raises(ServingError, match="this process is connected to"):
+            deploy("toy", registry=registry.uri, address=address)

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ("tensorflow", "keras", "keras_tuner", "optuna", "ray.tune", "ray.train", "jax", "torch")
 
 
@@ -14,8 +16,9 @@ def test_a_replica_that_runs_onnx_imports_neither_tensorflow_nor_tune_nor_optuna
     assert imported_by("import fer_ray.serving.deployment, fer_ray.export.onnx_model") == set()
 
 
-def test_the_client_does_not_import_ray_either() -> None:
-    script = "import fer_ray.serving.client, sys; assert 'ray' not in sys.modules"
+@pytest.mark.parametrize("module", ["client", "local_model"])
+def test_who_asks_does_not_import_ray_either(module: str) -> None:
+    script = f"import fer_ray.serving.{module}, sys; assert 'ray' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -23,7 +23,12 @@ SPACES = Path(__file__).parents[2] / "search_spaces"
     [
         ("baseline.py", {"filters": [4], "blocks": [2, 2], "convolutions": [1, 1]}, {}),
         ("baseline.py", {"filters": [4], "blocks": [2, 2], "convolutions": [1, 1]}, {"activation": "swish"}),
-        ("transfer.py", {"backbones": ["mobilenet_v3_small"], "weights": "none", "input_sizes": [32]}, {}),
+        pytest.param(
+            "transfer.py",
+            {"backbones": ["mobilenet_v3_small"], "weights": "none", "input_sizes": [32]},
+            {},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_nothing_is_kept_of_ended_trials(file, arguments, given):

@@ -10,10 +10,11 @@ import csv
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import PurePosixPath
+from zipfile import BadZipFile
 
 import numpy as np
 
-from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, missing, unlisted
+from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, missing, unlisted, whole
 from fer_ray.data.label_map import CODES
 from fer_ray.data.labels import split_name
 from fer_ray.data.layouts.licences import LICENCES
@@ -73,14 +74,14 @@ def _from_arrays(listing: Listing, arrays: list[str]) -> Iterator[Entry]:
             (s for part in reversed(folder.parts) if (s := split_name(part.removesuffix("_set")))), None
         )
         path = images.get(str(folder / "images" / stem))
-        yield _entry(path or array, _code(contents.get(array)), split) if path else missing(array, split)
+        yield _entry(path, _code(contents.get(array)), split) if path else missing(array, split)
 
 
 def _code(content: bytes | None) -> str:
     """The code in a NumPy file of one number or its digits; what else it holds is no code."""
     try:
-        return str(int(float(np.load(BytesIO(content or b""), allow_pickle=False).item())))
-    except (ValueError, OSError, EOFError, TypeError) as error:
+        return str(whole(np.load(BytesIO(content or b""), allow_pickle=False).item()))
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         return f"{type(error).__name__}: {error}"
 
 
@@ -99,7 +100,7 @@ def _from_csv(listing: Listing, table: str) -> Iterator[Entry]:
 def _box(row: Mapping[str, str]) -> Box | None:
     """The face's box; None where the file has ``NULL``, as for images without a face."""
     try:
-        left, top, width, height = (round(float(row[name])) for name in _CSV_COLUMNS[1:5])
+        left, top, width, height = (whole(row[name]) for name in _CSV_COLUMNS[1:5])
     except (KeyError, ValueError):
         return None
     return left, top, left + width, top + height

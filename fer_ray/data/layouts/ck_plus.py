@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from pathlib import PurePosixPath
 
-from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, unlisted
+from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, unlisted, whole
 from fer_ray.data.known_names import subject_in_name
 from fer_ray.data.label_map import CODES
 from fer_ray.data.layouts.licences import LICENCES
@@ -67,7 +67,7 @@ def _peaks(listing: Listing, codes: dict[str, bytes]) -> list[str]:
 def _entry(path: str, content: bytes, box: Box | None) -> Entry:
     text = content.decode(errors="replace").strip()
     try:
-        label = CODES["ck-plus"].get(str(int(float(text))))
+        label = CODES["ck-plus"].get(str(whole(text)))
     except ValueError:
         label = None
     refusal = None if label else ("unknown label", repr(text))
@@ -77,13 +77,13 @@ def _entry(path: str, content: bytes, box: Box | None) -> Entry:
 def _box(points: bytes | None) -> Box | None:
     """The box around a face's landmarks, lines of x and y."""
     try:
-        numbers = [float(word) for word in (points or b"").split()]
+        numbers = [whole(word) for word in (points or b"").split()]
     except ValueError:
         return None
     across, down = numbers[0::2], numbers[1::2]
     if not down:
         return None
-    return round(min(across)), round(min(down)), round(max(across)), round(max(down))
+    return min(across), min(down), max(across), max(down)
 
 
 def _name(path: str) -> str:

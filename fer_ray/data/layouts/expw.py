@@ -4,7 +4,7 @@ Each line is ``IMAGE FACE TOP LEFT RIGHT BOTTOM CONFIDENCE LABEL``; the box star
 the order of FER2013. Faces are cut out.
 """
 
-from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, missing, unlisted
+from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, missing, unlisted, whole
 from fer_ray.data.label_map import CODES
 from fer_ray.data.layouts.licences import LICENCES
 from fer_ray.errors import DataError
@@ -38,7 +38,7 @@ def _entry(listing: Listing, words: list[str]) -> Entry:
     try:
         if len(words) != _COLUMNS:
             raise ValueError(f"{len(words)} columns instead of {_COLUMNS}")
-        top, left, right, bottom = (round(float(word)) for word in words[2:6])
+        top, left, right, bottom = (whole(word) for word in words[2:6])
     except ValueError as error:
         return Entry(path, face=face, refusal=("broken annotation", str(error)))
     label = CODES["fer2013"].get(words[7])

@@ -78,8 +78,9 @@ def learning_curves(
         if numbers:
             curves = [values[values["trial"] == number] for number in numbers]
             _add_curves(plot, curves, objective.metric, name, colour, dash)
-            texts = [f"trial {number}, {name}<br>{escape(reasons[number])}" for number in numbers]
-            _add_ends(plot, curves, objective.metric, texts, name, colour, symbol)
+            # A diverged trial's last value cannot be drawn: its mark stands at the last that can.
+            ends = [curve[np.isfinite(curve[objective.metric].astype("float64"))].tail(1) for curve in curves]
+            _add_ends(plot, pd.concat(ends), objective.metric, reasons, name, colour, symbol)
     for rung in rungs:
         plot.add_vline(rung, line={"color": GREY, "dash": "dash", "width": 1}, annotation_text=f"rung {rung}")
     plot.update_xaxes(title="epoch", rangemode="tozero")
@@ -214,17 +215,17 @@ def _add_curves(
 
 def _add_ends(
     plot: go.Figure,
-    curves: list[pd.DataFrame],
+    ends: pd.DataFrame,
     metric: str,
-    texts: list[str],
+    reasons: Mapping[int, str],
     name: str,
     colour: str,
     symbol: str,
 ) -> None:
     plot.add_scatter(
-        x=[curve["epoch"].iloc[-1] for curve in curves],
-        y=[curve[metric].iloc[-1] for curve in curves],
-        text=texts,
+        x=ends["epoch"],
+        y=ends[metric],
+        text=[f"trial {number}, {name}<br>{escape(reasons[number])}" for number in ends["trial"]],
         mode="markers",
         legendgroup=name,
         showlegend=False,

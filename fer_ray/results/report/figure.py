@@ -97,6 +97,8 @@ def save_images(figures: list[Figure], folder: Path, progress: Progress = no_pro
     drawn = [each for each in figures if each.plot is not None]
     paths = [folder / f"{each.key}.png" for each in drawn]
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob("*.png"):
+        earlier.unlink()
     progress("printing figures", 0, len(drawn))
     try:
         plotly.io.write_images(

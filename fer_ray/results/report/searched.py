@@ -128,7 +128,10 @@ class Searched:
         if len({_primary(trial) for trial in self.trials}) == 1:
             return "All trials have the same value: there is nothing to explain."
         evaluator = FanovaImportanceEvaluator(seed=0)
-        return get_param_importances(self.study, evaluator=evaluator, params=self.always, target=_primary)
+        try:
+            return get_param_importances(self.study, evaluator=evaluator, params=self.always, target=_primary)
+        except RuntimeError as error:  # Optuna's, where its trees find no split, as in a range near zero
+            return f"Importance cannot be told: {error}"
 
     @property
     def _ranked(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The first sections of a sweep's page: what won, how good it is, and how the sweep came there."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ def best(facts: SweepFacts, again: SweepSpec | None, again_file: Path) -> list[B
         "threads or on a GPU nearly so. Call it in the folder in which the sweep was started."
     )
     return [
-        Code(label="The command that trains it again:", text=f"fer-ray sweep run {again_file}"),
+        Code(
+            label="The command that trains it again:",
+            text=f"fer-ray sweep run {shlex.quote(str(again_file))}",
+        ),
         Text(exact),
         Code(label=f"What {again_file.name} says", text=again.to_yaml(), folded=True),
         Table(

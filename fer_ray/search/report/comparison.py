@@ -153,7 +153,7 @@ def _not_comparable(all_facts: Sequence[SweepFacts]) -> tuple[str, ...]:
 
 
 def _compared(facts: SweepFacts, name: str, target: float | None) -> ComparedSweep:
-    best, evaluation, outcome = facts.result.best, facts.evaluation, facts.result.outcome
+    best, evaluation = facts.result.best, facts.evaluation
     seconds, epochs = _until(facts, target)
     return ComparedSweep(
         path=facts.result.path,
@@ -165,7 +165,7 @@ def _compared(facts: SweepFacts, name: str, target: float | None) -> ComparedSwe
         n=evaluation.n if evaluation else None,
         trials=len(facts.trials),
         epochs=len(facts.epochs),
-        wall_seconds=outcome.seconds if outcome and outcome.seconds else facts.clock.seconds,
+        wall_seconds=facts.searching,
         training_seconds=float(facts.epochs["seconds"].sum()),
         seconds_to_target=seconds,
         epochs_to_target=epochs,

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fer_ray.filesystems import without_secrets
 from fer_ray.results.report import course as drawn
 from fer_ray.results.report.clock import duration
 from fer_ray.results.report.figure import figure
@@ -12,7 +11,6 @@ from fer_ray.results.report.page import Block, Code, Grid, Table, Text
 from fer_ray.results.report.searched import Searched
 from fer_ray.search.report.answer import utilisation
 from fer_ray.search.report.facts import SweepFacts
-from fer_ray.search.spec import SweepSpec
 
 #: Rows that a table shows before it is folded.
 _UNFOLDED = 10
@@ -92,7 +90,7 @@ def failures(facts: SweepFacts) -> list[Block]:
         kinds = facts.trials.loc[facts.trials["state"] == "FAIL", "failure"]
         cells = [[row[name] for name in ("trial", "failure", "epochs", "reason")] for row in failed]
         blocks = [
-            figure("failures", "Failures by kind", lambda: drawn.failures(kinds), height=260),
+            figure("failure-kinds", "Failures by kind", lambda: drawn.failures(kinds), height=260),
             _table("failed", "Failed trials", ["trial", "kind", "epochs", "reason"], cells),
         ]
     if facts.duplicates is None:
@@ -121,7 +119,7 @@ def environment(facts: SweepFacts) -> list[Block]:
         Table(key="data", title="Data and space", columns=["what", "is"], rows=rows),
         *runs,
         *([] if runs else [unknown]),
-        Code(label="The resolved sweep file", text=_masked(spec).to_yaml(), folded=True),
+        Code(label="The resolved sweep file", text=spec.masked().to_yaml(), folded=True),
     ]
 
 
@@ -142,13 +140,6 @@ def _run(place: int, run: Mapping[str, Any], runs: int) -> Table:
     ]
     title = f"Run {place} of {runs}" if runs > 1 else "Machine and versions"
     return Table(key=f"run-{place}", title=title, columns=["what", "is"], rows=rows, folded=place < runs)
-
-
-def _masked(spec: SweepSpec) -> SweepSpec:
-    """Without passwords and keys: a page is there to be passed on."""
-    model = spec.model.model_copy(update={"registry": without_secrets(spec.model.registry)})
-    storage = without_secrets(spec.storage) if spec.storage else None
-    return spec.model_copy(update={"storage": storage, "model": model})
 
 
 def _one_line(text: str | None) -> str:

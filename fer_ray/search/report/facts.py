@@ -7,6 +7,7 @@ import pandas as pd
 
 from fer_ray.data import open_dataset
 from fer_ray.errors import FerRayError, SweepError
+from fer_ray.filesystems import without_secrets
 from fer_ray.registry import Manifest, Registry
 from fer_ray.results.evaluation import Evaluation
 from fer_ray.results.report.clock import Clock, read_clock
@@ -59,6 +60,14 @@ class SweepFacts:
         """The number of the best trial; None if none has a result."""
         best = self.result.best
         return None if best is None else int(best["trial"])
+
+    @property
+    def searching(self) -> float:
+        """Seconds of searching, over all runs; of a run that has not ended, what its epochs tell."""
+        outcome = self.result.outcome
+        if outcome is None or not outcome.seconds or self.state in ("running", "killed"):
+            return self.clock.seconds
+        return outcome.seconds
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -119,7 +128,7 @@ def _data_name(result: SweepResult) -> str:
     try:
         return open_dataset(result.spec.data).name
     except FerRayError:
-        return str(result.spec.data)
+        return without_secrets(result.spec.data)
 
 
 def _manifest(result: SweepResult) -> tuple[Manifest | None, str]:

@@ -79,18 +79,19 @@ def _model(facts: SweepFacts, best: int) -> str:
 
 
 def _facts(facts: SweepFacts) -> list[Fact]:
-    result, outcome = facts.result, facts.result.outcome
+    result = facts.result
     counts = facts.trials["state"].value_counts()
     counted = ", ".join(f"{counts[state]} {word}" for state, word in _STATES.items() if state in counts)
     trained = float(facts.epochs["seconds"].sum())
-    searched = outcome.seconds if outcome and outcome.seconds else facts.clock.seconds
+    # What the outcome has of a run that has not ended is the run's before.
+    utilisation = "" if facts.state in ("running", "killed") else answer.utilisation(facts.result.outcome)
     spec = result.spec
     how = f"{spec.searcher.kind}, {spec.scheduler.kind}, at most {spec.scheduler.max_epochs} epochs a trial"
     return [
         *_scores(facts, facts.evaluation),
         Fact(label="Trials", value=f"{len(facts.trials):,}", note=counted),
         Fact(label="Epochs", value=f"{len(facts.epochs):,}", note=f"{duration(trained)} of training"),
-        Fact(label="Searching", value=duration(searched), note=answer.utilisation(outcome)),
+        Fact(label="Searching", value=duration(facts.searching), note=utilisation),
         Fact(label="State" if facts.state in UNFINISHED else "Ended by", value=facts.state, note=how),
     ]
 

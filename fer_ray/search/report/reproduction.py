@@ -1,5 +1,6 @@
 """One trial of a sweep as a sweep of its own, which trains it again exactly."""
 
+import re
 from typing import Any
 
 from fer_ray.errors import SweepError
@@ -31,8 +32,9 @@ def reproduction(result: SweepResult, trial: int) -> SweepSpec:
     if not spec.space.file.is_file() or sha256_of(spec.space.file) != sha256_of(kept):
         space["file"] = str(kept)
     content: dict[str, Any] = {
-        "name": f"{spec.name}-trial-{trial}"[-100:].lstrip("._-"),
-        "data": str(spec.data),
+        # The folder may have been renamed to what no sweep is called.
+        "name": re.sub(r"[^A-Za-z0-9._-]+", "-", f"{spec.name}-trial-{trial}")[-100:].lstrip("._-"),
+        "data": spec.data,
         "space": space,
         "objective": spec.model_dump(mode="json")["objective"],
         "searcher": {"kind": "random", "known": [row["hyperparameters"]]},

@@ -1,5 +1,6 @@
 """TensorBoard's event files, with its HParams page: `tensorboard --logdir sweeps/NAME/tensorboard`."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,12 @@ class TensorBoard:
         from tensorboardX import SummaryWriter
 
         if trial not in self._writers:
-            self._writers[trial] = SummaryWriter(str(self.folder / f"trial-{trial:05d}"))
+            # Its files are named by the second: without more, one that is opened in the same second empties
+            # another. TensorBoard reads them in the order of their names.
+            suffix = f".{time.time_ns()}"
+            self._writers[trial] = SummaryWriter(
+                str(self.folder / f"trial-{trial:05d}"), filename_suffix=suffix
+            )
 
     def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Writes each metric as a scalar, on the disk before it returns."""
@@ -42,7 +48,7 @@ class TensorBoard:
         writer = self._writers.pop(trial)
         reached = {} if best is None else {f"best/{self.metric}": best}
         # Into the trial's own folder: a run of its own would stand beside the trial in every chart.
-        writer.add_hparams({**values, "state": state.name}, reached, name=".")
+        writer.add_hparams({"state": state.name, **values}, reached, name=".")
         writer.close()
 
     def close(self) -> None:

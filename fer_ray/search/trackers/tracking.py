@@ -1,6 +1,5 @@
 """What a tracker is, and the callback of Tune that tells it."""
 
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -10,10 +9,12 @@ from ray.tune import Callback
 
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.new_epochs import NewEpochs
-from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import values_of
+from fer_ray.search.trackers.tracker_thread import TrackerThread
 from fer_ray.spaces import Values
 
-_log = logging.getLogger(__name__)
+#: How long a sweep that has ended waits for a tracker that is behind.
+_SECONDS_TO_CLOSE = 60.0
 #: Of an epoch's row; the rest are its metrics.
 _NO_METRICS = frozenset({"trial", "epoch", "worker", "decision", "timestamp"})
 
@@ -24,7 +25,7 @@ class Tracker(Protocol):
     name: str
 
     def begin(self, trial: int, values: Values) -> None:
-        """A trial begins or goes on, with these hyperparameters."""
+        """A trial begins or goes on, with these hyperparameters; one that is open stays as it is."""
 
     def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch of it has ended; its finite metrics."""
@@ -36,17 +37,10 @@ class Tracker(Protocol):
         """No more comes."""
 
 
-def open_trackers(spec: SweepSpec) -> list[Tracker]:
-    """The trackers that a sweep file names."""
-    if not spec.tracking.tensorboard:
-        return []
-    from fer_ray.search.trackers.tensorboard import TensorBoard
-
-    return [TensorBoard(spec.path / "tensorboard", spec.goal.metric)]
-
-
 class Tracking(Callback):
     """Tells trackers what Tune trains. One that fails is told nothing more, and the sweep goes on.
+
+    They are told in threads, so that training does not wait for a server.
 
     Args:
         memory: The sweep's.
@@ -54,15 +48,21 @@ class Tracking(Callback):
     """
 
     def __init__(self, memory: SweepMemory, trackers: Sequence[Tracker]) -> None:
-        self.memory, self._trackers = memory, list(trackers)
+        self.memory, self.trackers = memory, trackers
+        self._threads: list[TrackerThread[Tracker]] = []
         self._new = NewEpochs(memory)
-        self._open: dict[int, Values] = {}
+        # Of a resumed sweep: some of them end although they train no more.
+        left = (trial for trial in memory.trials() if not trial.state.is_finished())
+        self._open: dict[int, Values] = {trial.number: values_of(trial) for trial in left}
+        self._begun: set[int] = set()
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        """Starts the threads; earlier, Tune pickles its callbacks."""
+        self._threads = [TrackerThread(tracker) for tracker in self.trackers]
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Begins a trial's run."""
-        number, values = trial.config["trial"], trial.config["values"]
-        self._open[number] = values
-        self._tell(lambda tracker: tracker.begin(number, values))
+        self._begin(trial.config["trial"], trial.config["values"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -89,24 +89,28 @@ class Tracking(Callback):
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Ends what is left and closes the trackers."""
         self._end_closed()
-        self._tell(lambda tracker: tracker.close())
+        for thread in self._threads:
+            thread.close(_SECONDS_TO_CLOSE)
 
     def _end_closed(self) -> None:
-        if not self._trackers or not self._open:
+        if not self.trackers or not self._open:
             return
         for frozen in self.memory.study.get_trials(deepcopy=False):
             if frozen.number in self._open and frozen.state.is_finished():
                 self._end(frozen.number, frozen.state, frozen.user_attrs.get("best_value"))
 
+    def _begin(self, number: int, values: Values) -> None:
+        self._open[number] = values
+        self._begun.add(number)
+        self._tell(lambda tracker: tracker.begin(number, values))
+
     def _end(self, number: int, state: TrialState, best: float | None) -> None:
-        values = self._open.pop(number)
+        values = self._open[number]
+        if number not in self._begun:
+            self._begin(number, values)
+        del self._open[number]
         self._tell(lambda tracker: tracker.end(number, values, state, best))
 
     def _tell(self, call: Callable[[Tracker], None]) -> None:
-        for tracker in list(self._trackers):
-            try:
-                call(tracker)
-            except Exception as error:  # whatever a tracker's library or server raises
-                self._trackers.remove(tracker)
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-                _log.warning("%s is told nothing more of this sweep: %s", tracker.name, reason)
+        for thread in self._threads:
+            thread.tell(call)

@@ -5,20 +5,25 @@ import html
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
+import optuna
 import pytest
 import yaml
+from optuna.trial import TrialState
 
 from fer_ray.errors import ConfigError, SweepError
 from fer_ray.results import load
 from fer_ray.search import SweepSpec, load_result
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.report import make_report
+from fer_ray.search.report.facts import read_facts
+from fer_ray.search.storage import open_storage
 
 FIGURES = [
     *("confusion", "best-over-time", "best-over-epochs", "history", "edf", "learning-curves", "importance"),
-    *("parallel", "contour-1", "slice-1", "timeline", "failures"),
+    *("parallel", "contour-1", "slice-1", "timeline", "failure-kinds"),
 ]
 
 
@@ -88,11 +93,13 @@ def test_the_curves_are_the_epochs_and_their_ends_say_why(finished, page):
     for row in stopped:
         assert f"trial {row['trial']}, stopped early<br>{row['reason']}" in ends
     assert [note["text"] for note in figure["layout"]["annotations"]] == ["rung 1", "rung 3"]
+    marks = [trace for trace in figure["data"] if trace["mode"] == "markers"]
+    assert all(np.isfinite(numbers(trace["y"])).all() for trace in marks)
 
 
 def test_failures_are_counted_by_kind_and_no_reason_becomes_markup(finished, page):
     failed = load(finished).trials.query("state == 'FAIL'")
-    (bars,) = data_of(page, "failures")["data"]
+    (bars,) = data_of(page, "failure-kinds")["data"]
     assert dict(zip(bars["y"], numbers(bars["x"]), strict=True)) == failed.failure.value_counts().to_dict()
     assert set(failed.failure) == {"training", "diverged"}
     assert "<i>disk</i>" not in page and "the &lt;i&gt;disk&lt;/i&gt; of images has a hole" in page
@@ -290,3 +297,36 @@ def test_images_need_a_browser(finished, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="need Chromium or Chrome on this machine"):
         make_report(finished, tmp_path, images=True)
     assert (tmp_path / "report.html").exists()
+
+
+def test_passwords_of_a_database_are_masked():
+    given = {"name": "my", "space": {"file": "space.py"}, "data": "s3://bucket/faces?endpoint_override=KEY"}
+    spec = SweepSpec.parse({**given, "storage": "postgresql+psycopg2://user:SECRET@host/studies"})
+    shown = spec.masked().to_yaml()
+    assert "SECRET" not in shown and "KEY" not in shown and "postgresql+psycopg2://host/studies" in shown
+
+
+def test_a_renamed_sweep_is_reported_with_a_command_that_can_be_pasted(tmp_path, made_up):
+    sweep = made_up.play(tmp_path, max_trials=4)
+    renamed = sweep.rename(sweep.with_name("faces copy"))
+    made = make_report(renamed)
+    assert SweepSpec.from_yaml(made.reproduction).name.startswith("faces-copy-trial-")
+    assert f"fer-ray sweep run &#39;{made.reproduction}&#39;" in made.page.read_text()
+
+
+def test_what_a_killed_run_has_searched_counts(tmp_path, made_up):
+    sweep = made_up.play(tmp_path, max_trials=6)
+    folder = SweepFolder(sweep)
+    folder.write_outcome(replace(folder.read_outcome(), ended="killed", seconds=1.0))
+    facts = read_facts(folder)
+    assert facts.state == "killed" and facts.searching == facts.clock.seconds > 1.0
+
+
+def test_tables_of_a_sweep_that_was_killed_are_made_anew(tmp_path, made_up):
+    sweep = made_up.play(tmp_path, max_trials=4)
+    folder = SweepFolder(sweep)
+    folder.write_outcome(replace(folder.read_outcome(), ended="killed"))
+    study = optuna.load_study(study_name=folder.spec().study_name, storage=open_storage(folder.spec()))
+    trial = study.ask()
+    study.tell(trial, state=TrialState.FAIL)
+    assert len(load_result(sweep).trials) == 5

@@ -1,0 +1,73 @@
+"""Copies a sweep's results to where others read them, such as a bucket: `fer_ray.results.load` reads them there."""
+
+import pyarrow
+
+from fer_ray.errors import SweepError
+from fer_ray.file_store import FileStore
+from fer_ray.registry import Registry
+from fer_ray.results.tables import TRIALS_FILE
+from fer_ray.search.folder import SweepFolder
+from fer_ray.search.spec import SweepSpec
+
+#: Of no use anywhere else, or copied without its secrets. Checkpoints and what Ray and trackers write lie in
+#: folders, which stay too.
+_LEFT = frozenset({"lock", "tables.lock", "sweep.yaml"})
+
+
+def check_publishing(spec: SweepSpec, *, new: bool) -> None:
+    """Finds out before anything is trained whether the winner can be registered and results can be published.
+
+    Args:
+        spec: The sweep.
+        new: Whether it begins; results of its name there are another's then.
+
+    Raises:
+        RegistryError: If the registry cannot be written.
+        SweepError: If results cannot be published, or would replace those of another sweep.
+    """
+    if spec.model.register_winner:
+        Registry(spec.model.registry).check_writable()
+    if spec.publish is None:
+        return
+    files = _open(spec)
+    try:
+        taken = new and files.exists([f"{spec.name}/{TRIALS_FILE}"])[0]
+        files.try_writing(spec.name)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise SweepError(f"publish {files.where}", "must be writable", _reason(error)) from error
+    if taken:
+        remedy = "Take another name, or delete them"
+        raise SweepError(f"publish {files.where}", "must not have results of that name", spec.name, remedy)
+
+
+def publish(folder: SweepFolder, spec: SweepSpec) -> None:
+    """Copies the files of a sweep's folder, in place of those that an earlier run has published.
+
+    Args:
+        folder: The sweep's.
+        spec: The sweep; nothing is done unless it names where.
+
+    Raises:
+        SweepError: If they cannot be copied.
+    """
+    if spec.publish is None:
+        return
+    files = _open(spec)
+    found = sorted(path for path in folder.path.iterdir() if path.is_file())
+    try:
+        for path in found:
+            if path.name not in _LEFT and not path.name.startswith("."):
+                files.upload(path, f"{spec.name}/{path.name}")
+        files.write(f"{spec.name}/{folder.spec_file.name}", spec.masked().to_yaml().encode())
+    except (OSError, pyarrow.ArrowException) as error:
+        remedy = f"They lie in {folder.path}; `fer-ray sweep resume {folder.path}` publishes them"
+        rule = "must take the sweep's results"
+        raise SweepError(f"publish {files.where}", rule, _reason(error), remedy) from error
+
+
+def _open(spec: SweepSpec) -> FileStore:
+    return FileStore.open(spec.publish or "", "publish", SweepError)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
