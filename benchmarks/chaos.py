@@ -7,7 +7,7 @@ writes every epoch that it has finished into a ledger, synced, which the product
 each sweep the ledger is held against the study and the tables:
 
 - lost: epochs of the ledger that the epoch table has not, and trials of it that have no end in the study;
-- doubled: epochs twice in the table, and configurations twice among the trials;
+- doubled: epochs twice in the journal or the table, and configurations twice among the trials;
 - epochs_repeated_max: the most epochs that one kill made to be trained again: lines of the ledger that were there.
 
     python benchmarks/chaos.py [--quick] [--seed 0]
@@ -24,9 +24,9 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import yaml
+from ledgers import SPACE, Ledger
 
 HERE = Path(__file__).resolve().parent
 
@@ -52,12 +52,11 @@ class Chaos:
             self._sweep(f"chaos-{self.sweeps}", "promotion" if self.sweeps % 2 else "stopping")
 
     def _sweep(self, name: str, variant: str) -> None:
-        ledger, file = self.folder / f"{name}.jsonl", self.folder / f"{name}.yaml"
-        ledger.touch()
+        ledger, file = Ledger(self.folder / f"{name}.jsonl"), self.folder / f"{name}.yaml"
         content = {
             "name": name,
             "data": str(self.folder / "data"),
-            "space": {"file": str(HERE / "spaces/ledger.py"), "arguments": {"ledger": str(ledger)}},
+            "space": {"file": str(SPACE), "arguments": {"ledger": str(ledger.path)}},
             "scheduler": {"variant": variant, "max_epochs": 9},
             "max_trials": 24,
             "retries": 100,
@@ -69,9 +68,9 @@ class Chaos:
         process = self._start("run", str(file))
         marks = [0]
         while not self._ended_within(process, self.random.uniform(2, 12)):
-            if sum(self.kills.values()) >= self.most or not ledger.stat().st_size:
+            if sum(self.kills.values()) >= self.most or not ledger.read():
                 continue
-            marks.append(len(ledger.read_text().splitlines()))
+            marks.append(len(ledger.read()))
             if self.random.random() < 0.5:
                 process.kill()
                 process.wait()
@@ -97,35 +96,26 @@ class Chaos:
             return False
         return True
 
-    def _kill_worker(self, ledger: Path) -> bool:
-        workers = {json.loads(line)["process"] for line in ledger.read_text().splitlines()[-4:]}
+    def _kill_worker(self, ledger: Ledger) -> bool:
+        workers = {line.process for line in ledger.read()[-4:]}
         alive = [worker for worker in sorted(workers) if Path(f"/proc/{worker}").exists()]
         if alive:
             os.kill(self.random.choice(alive), signal.SIGKILL)
         return bool(alive)
 
-    def _compare(self, name: str, ledger: Path, marks: list[int]) -> None:
+    def _compare(self, name: str, ledger: Ledger, marks: list[int]) -> None:
         from fer_ray.search import load_result
 
-        result = load_result(self.folder / "sweeps" / name)
-        lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-        trials = result.trials.to_pylist()
-        configurations = {row["trial"]: _key(json.loads(row["hyperparameters"])) for row in trials}
-        table = [(configurations[row["trial"]], row["epoch"]) for row in result.epochs.to_pylist()]
-        trained = [(_key(json.loads(line["values"])), line["epoch"]) for line in lines]
-        ended = {configurations[row["trial"]] for row in trials if row["state"] in ("COMPLETE", "PRUNED")}
-        self.lost += len(set(trained) - set(table)) + len({key for key, _ in trained} - ended)
-        self.doubled += len(table) - len(set(table)) + len(trials) - len(set(configurations.values()))
-        self.epochs += len(set(trained))
+        account = ledger.hold_against(load_result(self.folder / "sweeps" / name))
+        self.lost += account.lost
+        self.doubled += account.doubled
+        self.epochs += account.epochs
+        trained = [(line.configuration, line.epoch) for line in ledger.read()]
         for start, end in zip(marks, [*marks[1:], len(trained)], strict=True):
             repeated = sum(epoch in trained[:start] for epoch in trained[start:end])
             self.repeated += repeated
             self.repeated_max = max(self.repeated_max, repeated)
         print(f"{name}: lost {self.lost}, doubled {self.doubled}, repeated {self.repeated}", flush=True)
-
-
-def _key(values: dict[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ import ray
 from ray import tune
 
 from fer_ray.search.memory import SweepMemory
+from fer_ray.search.room import Room
 from fer_ray.search.rungs import Rungs
 from fer_ray.search.scheduler import RungScheduler
 from fer_ray.search.searcher import StudySearcher
@@ -112,11 +113,12 @@ def ours(folder: Path, seconds: float) -> float:
     entry = {"class_name": "Float", "config": {**config, "step": None, "sampling": "linear"}}
     space = Space.from_config({"space": [entry], "values": {}})
     memory = SweepMemory(spec, space, open_storage(spec))
-    searcher = WithEnd(memory, WORKERS)
+    room = Room(lambda: WORKERS)
+    searcher = WithEnd(memory, room)
     searcher.end = str(folder / "ours-end")
     count = Count(Path(searcher.end), seconds)
     with tune_environment(WORKERS):
-        watcher = StatusWatcher(memory, WORKERS, lambda status: None)
+        watcher = StatusWatcher(memory, room, lambda status: None)
         tuner(folder, "ours", searcher, RungScheduler(memory), -1, [count, watcher]).fit()
     return count.per_second()
 

@@ -17,11 +17,15 @@ class LedgerHyperModel(keras_tuner.HyperModel):
         classes: Number of classes.
         input_shape: (height, width, channels) of the images.
         ledger: The file.
+        pace: A file with the seconds to wait after each epoch, read anew each time; 0.3 if None.
     """
 
-    def __init__(self, classes: int, input_shape: tuple[int, int, int], ledger: str) -> None:
+    def __init__(
+        self, classes: int, input_shape: tuple[int, int, int], ledger: str, pace: str | None = None
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape, self.ledger = classes, tuple(input_shape), Path(ledger)
+        self.pace = pace
 
     def build(self, hp: Any) -> Any:
         """A compiled model."""
@@ -44,12 +48,14 @@ class LedgerHyperModel(keras_tuner.HyperModel):
         values = json.dumps(hp.values, sort_keys=True)
 
         def finished(epoch: int, logs: Any) -> None:
-            line = json.dumps({"values": values, "epoch": epoch + 1, "process": os.getpid()}) + "\n"
+            # The node's variable, which its workers inherit.
+            where = {"process": os.getpid(), "node": os.environ.get("LEDGER_NODE", ""), "time": time.time()}
+            line = json.dumps({"values": values, "epoch": epoch + 1, **where}) + "\n"
             with self.ledger.open("a") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-            time.sleep(0.3)
+            time.sleep(0.3 if self.pace is None else float(Path(self.pace).read_text()))
 
         # None while the space is discovered, on a handful of images.
         first = [keras.callbacks.LambdaCallback(on_epoch_end=finished)] if len(x) > 100 else []

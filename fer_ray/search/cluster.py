@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from fer_ray.errors import ClusterError, SweepError
 from fer_ray.ray_connection import connect_ray, head_address, head_answers, is_connected, start_ray
+from fer_ray.search.autoscaling import can_add_node
 from fer_ray.search.sections import ResourcesSection
 
 
@@ -38,24 +39,32 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def slots(resources: ResourcesSection) -> int:
-    """How many trials the cluster can hold at a time.
+    """How many trials the nodes of the cluster can hold at a time."""
+    return sum(held_by(node, resources) for node in _nodes())
+
+
+def require_slot(resources: ResourcesSection) -> None:
+    """Whether there is a node for a trial, or an autoscaler adds one.
 
     Raises:
         SweepError: If no node can hold one.
     """
+    if slots(resources) or can_add_node(resources):
+        return
+    largest = max(_nodes(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
+    raise SweepError(
+        "resources",
+        f"a trial of {resources.cpu:g} CPUs and {resources.gpu:g} GPUs must fit on one node",
+        f"the largest node has {largest.get('CPU', 0):g} CPUs and {largest.get('GPU', 0):g} GPUs",
+        "Ask for less or add a node",
+    )
+
+
+def _nodes() -> list[dict[str, float]]:
+    """What each node offers that lives."""
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    held = sum(held_by(node, resources) for node in nodes)
-    if held == 0:
-        largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
-        raise SweepError(
-            "resources",
-            f"a trial of {resources.cpu:g} CPUs and {resources.gpu:g} GPUs must fit on one node",
-            f"the largest node has {largest.get('CPU', 0):g} CPUs and {largest.get('GPU', 0):g} GPUs",
-            "Ask for less or add a node",
-        )
-    return held
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def held_by(node: dict[str, float], resources: ResourcesSection) -> int:

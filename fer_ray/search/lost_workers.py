@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray.exceptions import ActorDiedError, OutOfMemoryError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError
 
 from fer_ray.errors import SpaceError, StorageError
 from fer_ray.search.folder import hang_report
@@ -31,13 +31,15 @@ def take_back(memory: SweepMemory, trial: Any) -> None:
     # Still pending, it was to be given to a worker that had died after its former trial.
     never_there = trial.status == trial.PENDING
     preempted = isinstance(error, ActorDiedError) and error.preempted
+    text = " ".join(str(error or _text(trial)).split())
     if never_there or preempted or isinstance(error, WorkerFullError):
         memory.go_on_later(number)
     elif (report := _new_hang_report(memory.spec.path, number)) is not None:
         reason = f"an epoch took longer than {memory.spec.limits.epoch:g} s; where it hung: {report}"
         memory.lost(number, reason, FailureKind.HUNG)
+    elif is_gone_with_its_node(error):
+        memory.lost_node(number, f"its node was lost: {text[:300]}")
     else:
-        text = " ".join(str(error or _text(trial)).split())
         memory.lost(number, f"its worker failed or died: {text[:300]}", kind_of(text))
 
 
@@ -48,6 +50,16 @@ def kind_of(text: str) -> FailureKind:
     """
     low = "running low on memory" in text or OutOfMemoryError.__name__ in text
     return FailureKind.MEMORY if low else FailureKind.WORKER
+
+
+def is_gone_with_its_node(error: Exception | None) -> bool:
+    """Whether Ray says that a worker's node died, or that nothing answers there any more.
+
+    Of a worker that dies alone its node tells at once. Where nobody does, the node is down or cut off, and Ray will
+    know in up to a minute.
+    """
+    died = isinstance(error, ActorDiedError) and "its node has died" in str(error)
+    return died or isinstance(error, ActorUnavailableError)
 
 
 def _error(trial: Any) -> Exception | None:

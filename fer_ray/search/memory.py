@@ -49,6 +49,10 @@ INFEASIBLE_PER_TRIAL = 10
 _LOST_AT_FIRST = 3
 #: The user attribute of an Optuna trial that counts the workers it has lost.
 _LOST_ATTRIBUTE = "lost_workers"
+#: The one that keeps how many nodes a trial has lost since it last got further, and how far it had come.
+_NODES_ATTRIBUTE = "lost_nodes"
+#: Nodes that a trial may lose in a row, without getting further, before that uses up its retries.
+_NODES_IN_A_ROW = 3
 
 
 class SweepMemory:
@@ -187,6 +191,24 @@ class SweepMemory:
         if lost > self.spec.retries:
             times = f"{lost} times, which is more often than `retries` allows: " if self.spec.retries else ""
             self.close(number, f"{times}{reason}", kind)
+        else:
+            self.go_on_later(number)
+
+    def lost_node(self, number: int, reason: str) -> None:
+        """Takes back a trial whose whole node was lost, which uses up no retry.
+
+        Unless it has lost several in a row without getting further: it may be the one that brings them down.
+
+        Args:
+            number: The trial's.
+            reason: What is known of the node's end.
+        """
+        trial, epoch = self._open[number], self.history.of(number).epoch
+        before = trial.user_attrs.get(_NODES_ATTRIBUTE, {})
+        lost = before["lost"] + 1 if before.get("epoch") == epoch else 1
+        trial.set_user_attr(_NODES_ATTRIBUTE, {"epoch": epoch, "lost": lost})
+        if lost > _NODES_IN_A_ROW:
+            self.lost(number, reason)
         else:
             self.go_on_later(number)
 

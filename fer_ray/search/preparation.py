@@ -11,11 +11,13 @@ from fer_ray.errors import SweepError
 from fer_ray.files import write_atomically
 from fer_ray.objective import Objective
 from fer_ray.progress import Progress
-from fer_ray.search.cluster import slots
+from fer_ray.search.autoscaling import may_grow
+from fer_ray.search.cluster import require_slot, slots
 from fer_ray.search.folder import SweepFolder, beside, stage_hang_report
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preflight import check_nodes
 from fer_ray.search.remote import run_in_worker
+from fer_ray.search.room import Room
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.time_limit import StageLimit
 from fer_ray.search.trainable import WorkerSetup
@@ -37,7 +39,7 @@ class Prepared:
         memory: The sweep's.
         setup: The trials'.
         reference: Ray's, to the trials' data.
-        workers: Trials at a time.
+        room: For trials at a time.
     """
 
     space: Space
@@ -45,7 +47,12 @@ class Prepared:
     memory: SweepMemory
     setup: WorkerSetup
     reference: Any
-    workers: int
+    room: Room
+
+    @property
+    def workers(self) -> int:
+        """Trials at a time, as things are."""
+        return self.room.trials
 
 
 def prepare(
@@ -66,7 +73,8 @@ def prepare(
     """
     import ray
 
-    capacity = slots(spec.resources)
+    require_slot(spec.resources)
+    room = Room(lambda: slots(spec.resources), spec.concurrency, grows=may_grow())
     check_nodes(folder.path, spec.resources)
     train, validation = (data.load(split, progress) for split in ("train", "validation"))
     reference = ray.put(TrialData(train=train, validation=validation, classes=len(data.classes)))
@@ -80,7 +88,7 @@ def prepare(
         memory=memory,
         setup=_worker_setup(folder, spec, found, memory.rungs.epochs),
         reference=reference,
-        workers=min(spec.concurrency or capacity, capacity),
+        room=room,
     )
 
 

@@ -21,6 +21,29 @@ class RungScheduler(FIFOScheduler):
     def __init__(self, memory: SweepMemory) -> None:
         super().__init__()
         self.memory = memory
+        self._pending: list[Any] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Takes note of a trial that has to wait for a worker."""
+        self._pending.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The first trial for which not even a worker is starting; None if there is none.
+
+        Tune's own choice is the first that waits. It would get the next worker that is free, and Tune would end the
+        one that is starting for it: where trials end sooner than workers start, a node that has joined, or has come
+        back, would never have one.
+        """
+        self._pending = [trial for trial in self._pending if trial.status == trial.PENDING]
+        placed, actors = tune_controller._trial_to_actor, tune_controller._actor_manager
+        return next(
+            (
+                trial
+                for trial in self._pending
+                if trial not in placed or not actors.is_actor_started(placed[trial])
+            ),
+            None,
+        )
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Continues or stops; called for results without `done` only."""

@@ -7,6 +7,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from fer_ray.search.memory import SweepMemory
+from fer_ray.search.room import Room
 from fer_ray.search.study import FailureKind
 
 
@@ -17,17 +18,17 @@ class StudySearcher(Searcher):
 
     Args:
         memory: The sweep's.
-        concurrency: Trials at a time.
+        room: For trials at a time.
     """
 
-    def __init__(self, memory: SweepMemory, concurrency: int) -> None:
+    def __init__(self, memory: SweepMemory, room: Room) -> None:
         super().__init__()
-        self.memory, self.concurrency = memory, concurrency
+        self.memory, self.room = memory, room
         self._numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """A configuration; None while it has to wait; `FINISHED` when no trial comes any more."""
-        if self.memory.running >= self.concurrency:
+        if self.memory.running >= self.room.trials and self.memory.running >= self.room.look():
             return None
         with self.memory.guarded():
             proposal = self.memory.propose()

@@ -218,6 +218,11 @@ class ResourcesSection(Section):
     cpu: Annotated[float, Field(gt=0)] = 1
     gpu: Annotated[float, Field(ge=0)] = 0
 
+    @property
+    def bundle(self) -> dict[str, float]:
+        """In Ray's words."""
+        return {"CPU": self.cpu, **({"GPU": self.gpu} if self.gpu else {})}
+
     @field_validator("gpu")
     @classmethod
     def _shares_one_gpu(cls, gpu: float) -> float:

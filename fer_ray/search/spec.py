@@ -46,7 +46,8 @@ class SweepSpec(Section):
             no trial starts, and running ones end after their epoch.
         epoch_budget: Epochs of all trials together.
         target: A value of the primary objective; the sweep ends with the epoch that reaches it.
-        concurrency: Trials at a time; as many as the cluster holds if None.
+        concurrency: Trials at a time; as many as the cluster holds if None. Nodes that join are used, and where an
+            autoscaler adds nodes, it is told of all trials that wait for one.
         seed: Of proposals, weights and the order of images.
         precision: Keras dtype policy of the trials; the winner is always evaluated in float32.
         retries: How often a trial is taken up again after its worker died or hung.

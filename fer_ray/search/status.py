@@ -12,6 +12,7 @@ from fer_ray.search.budget import seconds_to_go
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.metrics import SweepMetrics
 from fer_ray.search.new_epochs import NewEpochs
+from fer_ray.search.room import Room
 from fer_ray.search.study import UNCOUNTED, FailureKind
 
 _SECONDS_BETWEEN = 0.5
@@ -57,13 +58,14 @@ class StatusWatcher(Callback):
 
     Args:
         memory: The sweep's.
-        concurrency: Workers that the sweep may use.
+        room: For workers at a time.
         watch: Told of each status.
     """
 
-    def __init__(self, memory: SweepMemory, concurrency: int, watch: Watch) -> None:
-        self.memory, self.concurrency, self.watch = memory, concurrency, watch
+    def __init__(self, memory: SweepMemory, room: Room, watch: Watch) -> None:
+        self.memory, self.room, self.watch = memory, room, watch
         self.started, self._told = time.monotonic(), 0.0
+        self._provided, self._provided_until = 0.0, self.started
         self.ended_before = memory.closed + memory.paused
         self.epochs, self.training_seconds = 0, 0.0
         self._at_work: set[str] = set()
@@ -120,7 +122,7 @@ class StatusWatcher(Callback):
             epochs=self.epochs,
             best_value=value,
             best_trial=number,
-            utilisation=self.training_seconds / max(elapsed * self.concurrency, 1e-9),
+            utilisation=self.training_seconds / max(self._worker_seconds(), 1e-9),
             elapsed=elapsed,
             eta=self._eta(elapsed),
         )
@@ -130,6 +132,13 @@ class StatusWatcher(Callback):
         self.metrics.status(status)
         self.metrics.rungs(self.memory.rungs.epochs, (seen.epoch for seen in self.memory.progressed.values()))
         self.watch(status)
+
+    def _worker_seconds(self) -> float:
+        """Seconds that workers were there, all together; there may be more of them than at first."""
+        now = time.monotonic()
+        self._provided += (now - self._provided_until) * self.room.trials
+        self._provided_until = now
+        return self._provided
 
     def _eta(self, elapsed: float) -> float | None:
         ended = self.memory.closed + self.memory.paused

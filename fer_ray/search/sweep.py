@@ -173,7 +173,7 @@ def _search(
 ) -> None:
     folder.add_run(describe_environment())
     ready = prepare(folder, spec, data, storage, progress)
-    memory, watcher = ready.memory, StatusWatcher(ready.memory, ready.workers, watch or _nobody)
+    memory, watcher = ready.memory, StatusWatcher(ready.memory, ready.room, watch or _nobody)
     before = folder.read_outcome()
     outcome = before or Outcome(ended="", seconds=0, training_seconds=0, workers=0, utilisation=0)
     folder.write_outcome(replace(outcome, ended="killed"))
@@ -199,7 +199,7 @@ def _outcome(memory: SweepMemory, watcher: StatusWatcher, before: Outcome | None
         ended=memory.ended or "interrupted",
         seconds=status.elapsed + (before.seconds if before else 0),
         training_seconds=watcher.training_seconds + (before.training_seconds if before else 0),
-        workers=watcher.concurrency,
+        workers=watcher.room.trials,
         utilisation=status.utilisation,
         model=before.model if before else None,
         winner=before.winner if before else None,

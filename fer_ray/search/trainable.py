@@ -99,6 +99,9 @@ class TrialWorker(tune.Trainable):
             data: One reference to a `TrialData` in the object store, in a list so that it comes as one.
         """
         limit_threads(sweep.threads)
+        if not ray.get_gpu_ids():
+            # Ray leaves it as it is, and TensorFlow would take every GPU of the node, other trials' too.
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         import keras_tuner  # noqa: F401  (12 s on a cold disk: paid here, not in a trial)
 
         # TensorFlow's objects live as long as the process: collections after each trial need not visit them.
@@ -120,7 +123,7 @@ class TrialWorker(tune.Trainable):
 
         Raises:
             WorkerFullError: Before a trial, if the worker's memory has grown too much.
-            StorageError: If a checkpoint could not be written.
+            StorageError: If a checkpoint could not be written, or the node does not see the sweep's folder.
             SpaceError: If the space cannot be imported here.
         """
         self._stop_former()
@@ -162,6 +165,7 @@ class TrialWorker(tune.Trainable):
         used, most = own_memory_mb(), self.sweep.worker_mb
         if self.trained and most is not None and used > most:
             raise WorkerFullError(f"{used:.0f} MB of at most {most:.0f} are in use")
+        require_shared(self.sweep.sweep)
         self.trained += 1
         self.running = RunningTrial(
             self.sweep.trial_config(number, values),
@@ -175,6 +179,18 @@ class TrialWorker(tune.Trainable):
         if self.former is not None:
             self.former.stop()
         self.former = None
+
+
+def require_shared(sweep: Path) -> None:
+    """Looks for a sweep's folder on this node, which may have joined after those that the driver has asked.
+
+    Raises:
+        StorageError: If it is not there; a checkpoint would make one that nobody else sees.
+    """
+    if not (sweep / "sweep.yaml").exists():
+        rule = "must see the sweep's folder, where checkpoints lie"
+        remedy = "Resume the sweep without that node"
+        raise StorageError(f"node {socket.gethostname()}", rule, str(sweep), remedy)
 
 
 def own_memory_mb() -> float:

@@ -38,7 +38,7 @@ def search_with_tune(
     Raises:
         SweepError: If the memory could not write, as on a full disk.
     """
-    with _own_signals(), tune_environment(watcher.concurrency), _quiet_tune(), _lost_for_lack_of_memory():
+    with _own_signals(), tune_environment(spec.max_trials), _quiet_tune(), _lost_for_lack_of_memory():
         shutil.rmtree(folder.tune, ignore_errors=True)
         tuner = _tuner(folder, spec, memory, watcher, setup, reference)
         try:
@@ -71,12 +71,12 @@ def _tuner(
 
     trainable = tune.with_resources(
         tune.with_parameters(TrialWorker, sweep=setup, data=[reference]),
-        tune.PlacementGroupFactory([_bundle(spec)]),
+        tune.PlacementGroupFactory([spec.resources.bundle]),
     )
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(memory, watcher.concurrency),
+            search_alg=StudySearcher(memory, watcher.room),
             scheduler=RungScheduler(memory),
             num_samples=-1,
             reuse_actors=True,
@@ -156,22 +156,23 @@ def _lost_for_lack_of_memory() -> Iterator[None]:
         RayActorManager._actor_task_failed = tunes_own
 
 
-def _bundle(spec: SweepSpec) -> dict[str, float]:
-    gpu = {"GPU": spec.resources.gpu} if spec.resources.gpu else {}
-    return {"CPU": spec.resources.cpu, **gpu}
-
-
 @contextmanager
-def tune_environment(concurrency: int) -> Iterator[None]:
-    """Tune's settings that have no argument."""
+def tune_environment(pending: int) -> Iterator[None]:
+    """Tune's settings that have no argument.
+
+    Args:
+        pending: Trials that may wait for a worker; the searcher proposes fewer.
+    """
     wanted = {
         # A searcher of one's own otherwise gets one pending trial at a time.
-        "TUNE_MAX_PENDING_TRIALS_PG": str(concurrency),
+        "TUNE_MAX_PENDING_TRIALS_PG": str(pending),
         # Five files a trial, copied again and again; the journal has it all.
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": "3600",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        # A trial whose node the cloud takes away is Tune's to try again otherwise, and so would be trained twice.
+        "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
         # The memory keeps the reasons.
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         # The output that `verbose=0` silences.

@@ -144,5 +144,5 @@ def test_pods_share_the_volume_and_want_a_token(name):
         assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == {"data": "/data"}
         claimed = {volume.get("persistentVolumeClaim", {}).get("claimName") for volume in pod["volumes"]}
         assert load("storage.yaml")["metadata"]["name"] in claimed
-    # A sweep counts its workers when it starts.
+    # Nothing changes their number.
     assert all(group["replicas"] == group["minReplicas"] > 0 for group in cluster["workerGroupSpecs"])

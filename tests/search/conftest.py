@@ -236,6 +236,38 @@ def port() -> int:
     return free_port()
 
 
+_COMMANDS = (
+    *("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands"),
+    *("head_start_ray_commands", "worker_start_ray_commands"),
+    *("cluster_synced_files", "rsync_exclude", "rsync_filter"),
+)
+_HEAD_NODE_ID = "f" * 51 + "00000"
+#: What Ray's provider of nodes for tests asks for.
+_AUTOSCALED_HEAD = {
+    "RAY_FAKE_CLUSTER": "1",
+    "RAY_CLOUD_INSTANCE_ID": _HEAD_NODE_ID,
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD_NODE_ID,
+    "RAY_NODE_TYPE_NAME": "ray.head.default",
+    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+}
+# What a cloud's agent does that hears of the end of its instance: head, address and seconds are arguments.
+_GIVE_NOTICE = """
+import sys, time
+from ray._raylet import GcsClient
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+
+head, address, seconds = GcsClient(address=sys.argv[1]), sys.argv[2], int(sys.argv[3])
+node, = (node for node in head.get_all_node_info().values() if node.node_manager_address == address)
+accepted, reason = head.drain_node(
+    node.node_id.hex(),
+    DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"),
+    "the cloud takes it away",
+    time.time_ns() // 10**6 + seconds * 1000,
+)
+assert accepted, reason
+"""
+
+
 class Nodes:
     """A Ray cluster of several nodes, all of them on this machine, as processes of their own.
 
@@ -254,36 +286,83 @@ class Nodes:
         }
         self.address = self.dashboard = ""
         self._nodes: list[subprocess.Popen] = []
+        self._addresses: dict[int, str] = {}
 
-    def start_head(self, cpus: int, dashboard: bool = False, **environment: str) -> subprocess.Popen:
-        """The first node of a new cluster, whose address is `address` from now on."""
+    def start_head(
+        self,
+        cpus: int,
+        dashboard: bool = False,
+        gpus: int = 0,
+        grows: dict[str, Any] | None = None,
+        **environment: str,
+    ) -> subprocess.Popen:
+        """The first node of a new cluster, whose address is `address` from now on.
+
+        With `grows`, the resources of a node, an autoscaler of Ray's adds up to two of them.
+        """
         port = free_port()
         self.address = f"{self._next_ip()}:{port}"
-        head = ["--head", f"--port={port}", f"--temp-dir={self.folder}"]
+        head = ["--head", f"--port={port}", f"--temp-dir={self.folder}", f"--num-gpus={gpus}"]
+        if grows is not None:
+            head.append(f"--autoscaling-config={self._autoscaler(cpus, grows)}")
+            environment = {**_AUTOSCALED_HEAD, **environment}
         if not dashboard:
             return self._start(cpus, [*head, "--include-dashboard=false"], environment)
         self.dashboard = f"http://127.0.0.1:{(port := free_port())}"
         return self._start(cpus, [*head, f"--dashboard-port={port}"], environment)
 
-    def start_node(self, cpus: int, **environment: str) -> subprocess.Popen:
-        """One more node of the cluster."""
-        return self._start(cpus, [f"--address={self.address}"], environment)
+    def start_node(self, cpus: int, gpus: int = 0, **environment: str) -> subprocess.Popen:
+        """One more node of the cluster; its GPUs are Ray's word only."""
+        return self._start(cpus, [f"--address={self.address}", f"--num-gpus={gpus}"], environment)
 
     def _start(self, cpus: int, where: list[str], environment: dict[str, str]) -> subprocess.Popen:
         command = [Path(sys.executable).with_name("ray"), "start", "--block", "--disable-usage-stats"]
-        log = self.folder / f"node-{len(self._nodes)}.log"
+        log, address = self.folder / f"node-{len(self._nodes)}.log", self._next_ip()
         with log.open("w") as file:
             node = subprocess.Popen(
-                [*command, f"--node-ip-address={self._next_ip()}", f"--num-cpus={cpus}", *where],
+                [*command, f"--node-ip-address={address}", f"--num-cpus={cpus}", *where],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env={**self.environment, **environment},
             )
         self._nodes.append(node)
+        self._addresses[node.pid] = address
         while "Ray runtime started" not in log.read_text():
             assert node.poll() is None, log.read_text()
             time.sleep(0.1)
         return node
+
+    def _autoscaler(self, cpus: int, worker: dict[str, Any]) -> Path:
+        """A configuration of Ray's autoscaler whose nodes are processes of this machine."""
+        provider = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+        types = {
+            "ray.head.default": {"resources": {"CPU": cpus}, "node_config": {}, "max_workers": 0},
+            "worker": {"resources": worker, "node_config": {}, "min_workers": 0, "max_workers": 2},
+        }
+        config = {
+            "cluster_name": "grows",
+            "max_workers": 2,
+            "provider": {
+                "type": "external",
+                "module": provider,
+                "gcs_address": self.address,
+                "head_node_id": _AUTOSCALED_HEAD["RAY_CLOUD_INSTANCE_ID"],
+                "use_node_id_as_ip": True,
+                "disable_node_updaters": True,
+                "disable_launch_config_check": True,
+                "launch_multiple": True,
+            },
+            "available_node_types": types,
+            "head_node_type": "ray.head.default",
+            **{key: {} for key in ("auth", "docker", "file_mounts")},
+            **{key: [] for key in _COMMANDS},
+            "upscaling_speed": 1.0,
+            "idle_timeout_minutes": 5,
+            "file_mounts_sync_continuously": False,
+        }
+        file = self.folder / "autoscaler.yaml"
+        file.write_text(yaml.safe_dump(config))
+        return file
 
     def _next_ip(self) -> str:
         return f"127.0.0.{len(self._nodes) + 2}"
@@ -299,11 +378,24 @@ class Nodes:
                 os.kill(pid, signal.SIGKILL)
         node.wait()
 
+    def take_away(self, node: subprocess.Popen, notice: int) -> None:
+        """Ends a node as a cloud ends a spot instance: Ray is told, some seconds before."""
+        ip = self._addresses[node.pid]
+        command = [sys.executable, "-c", _GIVE_NOTICE, self.address, ip, str(notice)]
+        subprocess.run(command, env=self.environment, check=True, timeout=60)
+        time.sleep(notice)
+        self.kill(node)
+
     def stop(self) -> None:
         for node in reversed(self._nodes):
             if node.poll() is None:
+                # Nodes that an autoscaler has started are none of those that the head ends.
+                processes = psutil.Process(node.pid).children(recursive=True)
                 node.terminate()
                 node.wait(60)
+                for process in processes:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

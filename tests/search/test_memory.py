@@ -678,6 +678,27 @@ def test_lost_workers_are_counted_over_restarts(spec):
     assert stored(second, number).state is TrialState.FAIL
 
 
+def test_lost_nodes_use_up_no_retry_as_long_as_the_trial_gets_further(spec):
+    memory = open_memory(spec(max_trials=1, retries=0))
+    number = memory.propose().number
+    for epoch in range(2):
+        for _ in range(3):
+            memory.lost_node(number, "node gone")
+            assert memory.propose().number == number
+        train(memory, number, [0.5], first=epoch + 1)
+    memory.lost_node(number, "node gone")
+    # A new process knows how far the trial had come.
+    again = open_memory(spec(max_trials=1, retries=0))
+    for _ in range(2):
+        assert again.propose().number == number
+        again.lost_node(number, "node gone")
+    assert again.propose().number == number
+    again.lost_node(number, "node gone")
+    trial = stored(again, number)
+    assert (trial.state, trial.user_attrs["failure"]) == (TrialState.FAIL, "worker")
+    assert trial.user_attrs["reason"] == "node gone"
+
+
 @pytest.mark.parametrize(
     ("budget", "values", "ended"),
     [

@@ -2,17 +2,22 @@
 
 import signal
 
+import optuna
 import psutil
 import pytest
+
+from fer_ray.search.storage import open_storage
 
 pytestmark = pytest.mark.ray
 
 
-def test_a_killed_node_costs_a_retry_and_less_than_a_rung(nodes, sweeps):
+def test_a_node_that_joins_is_used_and_costs_no_retry_when_it_is_killed(nodes, sweeps):
     nodes.start_head(1)
-    second = nodes.start_node(1)
     scheduler = {"eta": 3, "grace": 6, "max_epochs": 20}
-    sweep = sweeps.run("sweep", address=nodes.address, retries=1, scheduler=scheduler)
+    sweep = sweeps.run("sweep", address=nodes.address, retries=0, scheduler=scheduler)
+    # By then the cluster's room was counted.
+    sweep.wait_for(lambda: "discovering the space" in sweep.output.read_text())
+    second = nodes.start_node(1)
 
     def trains_between_rungs() -> bool:
         lines = [line for line in sweeps.ledger.read() if line[2] in nodes.processes(second)]
@@ -24,10 +29,26 @@ def test_a_killed_node_costs_a_retry_and_less_than_a_rung(nodes, sweeps):
     result = sweep.result()
 
     assert result.outcome.ended == "max_trials" and len(result.trials) == 4
+    assert result.outcome.workers == 2
     sweeps.ledger.assert_kept(result)
     assert sweep.epochs()[: len(before)] == before
     # From the start or from the sixth epoch's checkpoint; the next rungs are after epochs 6 and 18.
     assert 1 <= sweeps.ledger.repeated() <= 6
+
+
+@pytest.mark.slow
+def test_a_node_that_is_taken_away_with_notice_uses_up_no_retry(nodes, sweeps):
+    nodes.start_head(1)
+    second = nodes.start_node(1)
+    sweep = sweeps.run("sweep", address=nodes.address, retries=0)
+    sweep.wait_for(lambda: any(line[2] in nodes.processes(second) for line in sweeps.ledger.read()))
+    nodes.take_away(second, notice=3)
+    result = sweep.result()
+
+    assert result.outcome.ended == "max_trials" and len(result.trials) == 4
+    sweeps.ledger.assert_kept(result)
+    study = optuna.load_study(study_name="sweep", storage=open_storage(result.spec))
+    assert not any("lost_workers" in trial.user_attrs for trial in study.trials)
 
 
 @pytest.mark.slow

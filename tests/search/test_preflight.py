@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fer_ray.errors import RegistryError, SweepError
+from fer_ray.errors import RegistryError, StorageError, SweepError
 from fer_ray.search import SweepSpec, preflight, run
 from fer_ray.search.preflight import NodeView, check_nodes, look_around
 from fer_ray.search.sections import ResourcesSection
+from fer_ray.search.trainable import require_shared
 
 
 def test_a_node_tells_what_it_sees_of_the_folder_and_of_the_packages(tmp_path):
@@ -16,6 +17,14 @@ def test_a_node_tells_what_it_sees_of_the_folder_and_of_the_packages(tmp_path):
     seen.write_text("seen")
     assert look_around(seen).shares and look_around(seen).missing == ()
     assert not look_around(tmp_path / "other" / "mark").shares
+
+
+def test_a_node_that_joins_without_the_folder_trains_nothing(tmp_path):
+    with pytest.raises(StorageError, match=r"node .*: must see the sweep's folder.*Resume the sweep without"):
+        require_shared(tmp_path / "sweep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "sweep.yaml").touch()
+    require_shared(tmp_path)
 
 
 @pytest.mark.ray

@@ -94,6 +94,23 @@ def test_a_worker_that_has_room_is_kept(sweep, ray_cluster):
     assert result.epochs.to_pandas().worker.nunique() == 1
 
 
+@pytest.mark.slow
+def test_a_worker_that_starts_is_not_given_up_although_trials_end_sooner(sweep, ray_cluster):
+    """The second worker has no place until the first trial has ended, and takes longer to start than any trial."""
+    import ray
+
+    @ray.remote(num_cpus=1)
+    class Occupant:
+        def there(self) -> bool:
+            return True
+
+    occupant = Occupant.remote()
+    ray.get(occupant.there.remote())
+    result = run(sweep(max_trials=40), watch=lambda status: status.finished and ray.kill(occupant))
+    assert set(result.trials.to_pandas().state) == {"COMPLETE"}
+    assert result.epochs.to_pandas().worker.nunique() == 2
+
+
 def test_a_hung_epoch_ends_and_is_told_with_the_place(sweep, ray_cluster, tmp_path):
     spec = sweep(
         once(tmp_path / "flag", "time.sleep(600)"), limits={"epoch": 10}, max_trials=2, concurrency=1
