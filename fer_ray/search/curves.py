@@ -61,7 +61,7 @@ class RecordedCurves:
     """
 
     def __init__(self, table: pa.Table, metric: str, neighbours: int = 3) -> None:
-        from sklearn.neighbors import NearestNeighbors
+        from scipy.spatial import KDTree
 
         for column in ("configuration", "epoch", "seconds", metric):
             if column not in table.column_names:
@@ -76,13 +76,14 @@ class RecordedCurves:
         self._curves = [_curve(group, metric, self.epochs) for group in grouped.values()]
         self._point = Coordinates(self.space)
         points = np.array([self._point(values) for values in self.configurations])
-        self._neighbours = NearestNeighbors(n_neighbors=min(neighbours, len(points))).fit(points)
+        self._tree = KDTree(points)
+        self._nearest = list(range(1, min(neighbours, len(points)) + 1))
 
     def curve(self, values: Values) -> Curve:
         """The curve of a configuration."""
-        distances, places = self._neighbours.kneighbors([self._point(values)])
-        near = [self._curves[place] for place in places[0]]
-        weights = 1 / np.maximum(distances[0], 1e-9)
+        distances, places = self._tree.query(self._point(values), k=self._nearest)
+        near = [self._curves[place] for place in places]
+        weights = 1 / np.maximum(distances, 1e-9)
         weights /= weights.sum()
         seconds = np.einsum("i,ie->e", weights, np.array([curve.seconds for curve in near]))
         whole = [index for index, curve in enumerate(near) if np.isfinite(curve.values).all()]
