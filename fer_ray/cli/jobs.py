@@ -42,7 +42,7 @@ def submit(
     given = {"name": name} if name else {}
     spec = SweepSpec.from_yaml(file, {**given, **parse_overrides(override or [])})
     job = submit_sweep(spec, address)
-    _show(job, as_json)
+    _show(job, as_json, address)
     if follow:
         attach(job.sweep, address or spec.address)
 
@@ -58,7 +58,7 @@ def status(
     from fer_ray.search.submission import find_job
 
     if name is not None:
-        _show(find_job(name, address), as_json)
+        _show(find_job(name, address), as_json, address)
         return
     found = jobs(address)
     if as_json:
@@ -70,7 +70,7 @@ def status(
             "sweep": job.sweep,
             "state": job.state,
             "started": _clock(job.started),
-            "minutes": round(((job.ended or time.time()) - job.started) / 60, 1) if job.started else None,
+            "minutes": f"{((job.ended or time.time()) - job.started) / 60:.1f}" if job.started else None,
             "folder": job.folder,
         }
         for job in found
@@ -95,12 +95,17 @@ def attach(name: _Name, address: _Address = None) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
     except KeyboardInterrupt:
-        stderr.print(f"Left running. Stop it with: fer-ray sweep stop {name}", highlight=False)
+        stderr.print(
+            f"Left running. Stop it with: fer-ray sweep stop {name}{_given(address)}", highlight=False
+        )
         return
     job = find_job(name, address)
     if job.state == "FAILED":
         raise SweepError(
-            f"sweep {name}", "its job must succeed", job.message, f"See: fer-ray sweep logs {name}"
+            f"sweep {name}",
+            "its job must succeed",
+            job.message,
+            f"See: fer-ray sweep logs {name}{_given(address)}",
         )
 
 
@@ -108,10 +113,10 @@ def stop(name: _Name, address: _Address = None, as_json: _Json = False) -> None:
     """Stop a submitted sweep cleanly; submitted again it goes on."""
     from fer_ray.search import stop as stop_sweep
 
-    _show(stop_sweep(name, address), as_json)
+    _show(stop_sweep(name, address), as_json, address)
 
 
-def _show(job: "Job", as_json: bool) -> None:
+def _show(job: "Job", as_json: bool, address: str | None) -> None:
     from fer_ray.cli.console import print_json, stdout
 
     if as_json:
@@ -121,7 +126,13 @@ def _show(job: "Job", as_json: bool) -> None:
     stdout.print(f"{job.id}: {job.state}.{message}", highlight=False, markup=False, soft_wrap=True)
     stdout.print(f"Folder: {job.folder}", highlight=False, markup=False, soft_wrap=True)
     if not job.is_over:
-        stdout.print(f"Follow it with: fer-ray sweep attach {job.sweep}", highlight=False)
+        follow = f"Follow it with: fer-ray sweep attach {job.sweep}{_given(address)}"
+        stdout.print(follow, highlight=False, markup=False, soft_wrap=True)
+
+
+def _given(address: str | None) -> str:
+    """The option as it was given, for a command that is to be copied."""
+    return f" --address {address}" if address else ""
 
 
 def _clock(seconds: float | None) -> str | None:

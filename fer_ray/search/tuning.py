@@ -73,6 +73,8 @@ def _tuner(
         tune.with_parameters(TrialWorker, sweep=setup, data=[reference]),
         tune.PlacementGroupFactory([spec.resources.bundle]),
     )
+    # Tune's wrappers have names of their own, and the dashboard and `ps` would show those.
+    trainable.__name__ = trainable.__qualname__ = TrialWorker.__name__
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(

@@ -1,9 +1,11 @@
 """Sweeps as jobs of a real cluster of two nodes, through the command line that their users have."""
 
 import json
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +46,15 @@ class Submitter:
         done = self.call(command, *arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def actors(self) -> list[dict[str, Any]]:
+        """What the dashboard's page of actors shows."""
+        token = self.sweeps.environment["RAY_AUTH_TOKEN"]
+        request = urllib.request.Request(
+            f"{self.nodes.dashboard}/logical/actors", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return list(json.load(answer)["data"]["actors"].values())
 
     def wait_for(self, condition: Callable[[], Any]) -> None:
         for _ in range(240):
@@ -118,6 +129,10 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter,
 
     path = tmp_path / "sweeps" / "faces"
     submitter.wait_for(lambda: path.exists() and len(load_result(path).epochs) >= 6)
+    workers = [actor for actor in submitter.actors() if actor["actorClass"] == "TrialWorker"]
+    assert workers and all(
+        re.fullmatch(r"TrialWorker\(faces, from trial \d\)", one["reprName"]) for one in workers
+    )
     stopped = submitter.json("stop", "faces")
     assert stopped["state"] == "STOPPED"
     before = load_result(path)
@@ -129,6 +144,7 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter,
 
     done = submitter.call("submit", sweep_file(max_trials=7), "--attach")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"fer-ray sweep attach faces --address {submitter.nodes.dashboard}" in done.stdout
     assert "Ended by max_trials" in done.stdout
     result = load_result(path)
     assert len(result.trials) == 7 and len(result.epochs) == 42
