@@ -106,7 +106,7 @@ class PatientStorage(_Delegating):
 
     Args:
         storage: The database's.
-        seconds: For how long.
+        seconds: For how long; then each operation raises a `SweepError`.
     """
 
     def __init__(self, storage: BaseStorage, seconds: float) -> None:
@@ -116,8 +116,9 @@ class PatientStorage(_Delegating):
             wait=tenacity.wait_exponential(_FIRST_WAIT, _LONGEST_WAIT),
             stop=tenacity.stop_after_delay(seconds),
             before_sleep=_tell,
-            reraise=True,
+            retry_error_callback=self._give_up,
         )
+        self._seconds = seconds
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Creates one trial; those whose answers were lost, to Optuna's own attempts too, are closed as failed."""
@@ -148,6 +149,11 @@ class PatientStorage(_Delegating):
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self._retrying(operation, *args, **kwargs)
+
+    def _give_up(self, state: tenacity.RetryCallState) -> None:
+        rule = f"must answer within {self._seconds:g} s (limits.storage)"
+        error = _error_of(state)
+        raise SweepError("storage", rule, _cause(error), "Resume the sweep once it does") from error
 
 
 class SamplerStorage(_Delegating):
@@ -205,10 +211,19 @@ def _ended_early(trial: FrozenTrial) -> bool:
 
 
 def _tell(state: tenacity.RetryCallState) -> None:
-    error, wait = state.outcome and state.outcome.exception(), state.next_action
-    # Optuna's own sentence, about invalid data, is wrong for a database that is away.
-    text = " ".join(str((error and error.__cause__) or error).split())[:120]
+    text, wait = _cause(_error_of(state)), state.next_action
     _log.warning("The database does not answer; asked again in %.1f s: %s", wait.sleep if wait else 0, text)
+
+
+def _error_of(state: tenacity.RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    assert error is not None  # only errors are tried again
+    return error
+
+
+def _cause(error: BaseException) -> str:
+    """What the driver says: Optuna's own sentence, about invalid data, is wrong for a database that is away."""
+    return " ".join(str(error.__cause__ or error).split())[:120]
 
 
 def _is_away(error: BaseException) -> bool:
