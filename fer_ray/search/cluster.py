@@ -9,6 +9,8 @@ from fer_ray.ray_connection import connect_ray, head_address, head_answers, is_c
 from fer_ray.search.autoscaling import can_add_node
 from fer_ray.search.sections import ResourcesSection
 
+_SECONDS_TO_ANSWER = 20
+
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
@@ -30,12 +32,16 @@ def connected(address: str | None) -> Iterator[None]:
     except Exception as error:
         if head_answers(head):
             raise
-        remedy = "Results so far are kept; resume the sweep on a cluster that is up"
-        raise ClusterError(f"Ray cluster {head}", "its head must stay up", remedy=remedy) from error
+        raise _gone(head) from error
     finally:
         import ray
 
         ray.shutdown()
+
+
+def _gone(head: str) -> ClusterError:
+    remedy = "Results so far are kept; resume the sweep on a cluster that is up"
+    return ClusterError(f"Ray cluster {head}", "its head must stay up", remedy=remedy)
 
 
 def slots(resources: ResourcesSection) -> int:
@@ -61,10 +67,22 @@ def require_slot(resources: ResourcesSection) -> None:
 
 
 def _nodes() -> list[dict[str, float]]:
-    """What each node offers that lives."""
-    import ray
+    """What each node offers that lives.
 
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    `ray.nodes` would wait for ever for the answer of a head that is gone.
+
+    Raises:
+        ClusterError: If the head does not answer.
+    """
+    from ray.core.generated.gcs_pb2 import GcsNodeInfo
+    from ray.exceptions import RpcError
+    from ray.experimental.internal_kv import internal_kv_get_gcs_client
+
+    try:
+        nodes = internal_kv_get_gcs_client().get_all_node_info(timeout=_SECONDS_TO_ANSWER).values()
+    except RpcError as error:
+        raise _gone(head_address()) from error
+    return [dict(node.resources_total) for node in nodes if node.state == GcsNodeInfo.ALIVE]
 
 
 def held_by(node: dict[str, float], resources: ResourcesSection) -> int:
