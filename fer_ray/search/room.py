@@ -34,14 +34,18 @@ class Room:
         self._looked = clock()
 
     def look(self) -> int:
-        """How many trials now; asks the cluster again after some seconds, as long as there may be more."""
-        if self.trials != self._most and self._clock() - self._looked >= _SECONDS_BETWEEN:
+        """How many trials now; asks the cluster again after some seconds.
+
+        Raises:
+            ClusterError: If its head is gone, of which the driver has no other sign while trials train.
+        """
+        if self._clock() - self._looked >= _SECONDS_BETWEEN:
             self._looked = self._clock()
             self.trials = max(self.trials, self._now())
         return self.trials
 
     def _now(self) -> int:
-        if self._grows:
-            return self._most or max(1, self._held())
         held = self._held()
+        if self._grows:
+            return self._most or max(1, held)
         return held if self._most is None else min(held, self._most)

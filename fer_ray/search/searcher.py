@@ -28,7 +28,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """A configuration; None while it has to wait; `FINISHED` when no trial comes any more."""
-        if self.memory.running >= self.room.trials and self.memory.running >= self.room.look():
+        if self.memory.running >= self.room.trials:
             return None
         with self.memory.guarded():
             proposal = self.memory.propose()

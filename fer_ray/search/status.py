@@ -95,8 +95,9 @@ class StatusWatcher(Callback):
         self._at_work.discard(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tells the watcher, twice a second."""
+        """Looks at the cluster and tells the watcher, twice a second."""
         if time.monotonic() - self._told >= _SECONDS_BETWEEN:
+            self.room.look()
             self._told = time.monotonic()
             self._tell()
 

@@ -175,6 +175,8 @@ def tune_environment(pending: int) -> Iterator[None]:
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
         # A trial whose node the cloud takes away is Tune's to try again otherwise, and so would be trained twice.
         "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
+        # Tune shows the cluster's resources and asks for them now and then, for ever where the head is gone.
+        "TUNE_STATE_REFRESH_PERIOD": "1e9",
         # The memory keeps the reasons.
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         # The output that `verbose=0` silences.

@@ -72,18 +72,17 @@ def test_a_killed_head_ends_the_sweep_with_one_error_and_another_head_goes_on(no
 
 
 @pytest.mark.slow
-def test_a_killed_head_of_the_local_cluster_ends_the_sweep_and_resume_goes_on(sweeps):
+def test_a_killed_head_of_the_local_cluster_ends_the_sweep_with_one_error(sweeps):
     sweeps.environment["RAY_gcs_server_request_timeout_seconds"] = "5"
     sweep = sweeps.run("sweep")
     sweep.wait_for(lambda: len(sweep.epochs()) >= 10)
     started = psutil.Process(sweep.process.pid).children(recursive=True)
     (head,) = (process for process in started if process.name() == "gcs_server")
     head.kill()
-    # Tune asks for the cluster's resources now and then and waits for ever; Ray ends the driver after a minute.
-    error = sweep.error()
-    assert "its head must stay up" in error or "Failed to connect to GCS" in error
+    assert "its head must stay up" in sweep.error()
     before = sweep.epochs()
-    _, alive = psutil.wait_procs(started, timeout=30)
+    # Ray's agents notice in up to a minute that their node is gone.
+    _, alive = psutil.wait_procs(started, timeout=120)
     assert not alive
 
     result = sweeps.resume("sweep").result()

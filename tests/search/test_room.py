@@ -2,7 +2,10 @@
 
 import pytest
 
+from fer_ray.errors import ClusterError
 from fer_ray.search.room import Room
+
+GONE = -1
 
 
 class Cluster:
@@ -16,6 +19,8 @@ class Cluster:
 
     def ask(self) -> int:
         self.asked += 1
+        if self.held == GONE:
+            raise ClusterError("Ray cluster", "its head must stay up")
         return self.held
 
     def later(self, held: int) -> None:
@@ -40,9 +45,16 @@ def test_a_sweep_never_has_more_trials_than_it_asks_for():
     assert room.look() == 2
     cluster.later(8)
     assert room.look() == 3
-    asked = cluster.asked
-    cluster.later(8)
-    assert room.look() == 3 and cluster.asked == asked
+
+
+@pytest.mark.parametrize(("most", "grows"), [(2, False), (None, True), (2, True)])
+def test_a_head_that_is_gone_is_noticed_however_many_trials_there_are(most, grows):
+    cluster = Cluster(2)
+    room = cluster.room(most, grows)
+    assert room.trials == 2
+    cluster.later(GONE)
+    with pytest.raises(ClusterError, match="its head must stay up"):
+        room.look()
 
 
 def test_the_cluster_is_asked_every_few_seconds_only():
