@@ -86,6 +86,19 @@ BENCHMARK_FILES: dict[str, Shown] = {
             ("most epochs that one kill made to be trained again", "epochs_repeated_max", "{}"),
         ),
     ),
+    "four_nodes": (
+        "Nodes that join, die and come back",
+        (
+            ("epochs trained", "epochs", "{:,}"),
+            ("epochs lost", "lost", "{}"),
+            ("epochs or configurations doubled", "doubled", "{}"),
+            ("epochs trained again, of all trials", "epochs_repeated", "{}"),
+            ("most epochs trained again of one trial", "epochs_repeated_max", "{}"),
+            ("trials that failed", "failed_trials", "{}"),
+            ("retries used up", "retries_used", "{}"),
+            ("longest silence of the driver, seconds", "driver_stood_still_s", "{:.1f}"),
+        ),
+    ),
     "simulate": ("Simulated searches", ()),
 }
 
