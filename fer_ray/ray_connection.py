@@ -118,13 +118,20 @@ def head_address() -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
-def is_connected_to(address: str | None) -> bool:
-    """Whether this process is connected to the cluster that an address means; None and ``auto`` mean any."""
+def require_connected_to(address: str | None) -> None:
+    """Whether the cluster that this process is connected to is what an address means; None and ``auto`` mean any.
+
+    Raises:
+        ClusterError: If it is another one.
+    """
     if address in (None, "auto"):
-        return True
+        return
     host, _, port = str(address).rpartition(":")
     own_host, _, own_port = head_address().rpartition(":")
-    return port == own_port and _machine(host) == _machine(own_host)
+    if port != own_port or _machine(host) != _machine(own_host):
+        rule = f"must be the cluster that this process is connected to, {head_address()}"
+        remedy = "Disconnect first with `ray.shutdown()`, or leave it out"
+        raise ClusterError("address", rule, str(address), remedy)
 
 
 def head_answers(address: str) -> bool:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fer_ray.errors import ClusterError, SweepError
-from fer_ray.ray_connection import connect_ray, head_address, head_answers, is_connected, start_ray
+from fer_ray.ray_connection import (
+    connect_ray,
+    head_address,
+    head_answers,
+    is_connected,
+    require_connected_to,
+    start_ray,
+)
 from fer_ray.search.autoscaling import can_add_node
 from fer_ray.search.sections import ResourcesSection
 
@@ -20,9 +27,11 @@ def connected(address: str | None) -> Iterator[None]:
     left alone.
 
     Raises:
-        ClusterError: If the cluster cannot be started or reached, or if its head is gone when the body fails.
+        ClusterError: If the cluster cannot be started or reached, if this process is connected to another one, or
+            if its head is gone when the body fails.
     """
     if is_connected():
+        require_connected_to(address)
         yield
         return
     start_ray() if address is None else connect_ray(address)

@@ -13,7 +13,7 @@ from fer_ray.ray_connection import (
     dashboard_url,
     head_address,
     is_connected,
-    is_connected_to,
+    require_connected_to,
     start_ray,
 )
 
@@ -62,18 +62,15 @@ def connect(address: str | None) -> Connection:
     """Connects to a running cluster, or takes the one this process is connected to already.
 
     Raises:
-        ClusterError: If it does not answer.
-        ServingError: If this process is connected to another one.
+        ClusterError: If it does not answer, or if this process is connected to another one.
     """
     os.environ.setdefault(HA_PROXY, "1")
     os.environ.setdefault(QUIET, "0")
     was_connected = is_connected()
-    if not was_connected:
+    if was_connected:
+        require_connected_to(address)
+    else:
         connect_ray(address)
-    elif not is_connected_to(address):
-        rule = f"must be the cluster that this process is connected to, {head_address()}"
-        remedy = "Disconnect first with `ray.shutdown()`, or leave it out"
-        raise ServingError("address", rule, str(address), remedy)
     _quiet_serve()
     return Connection(
         address=head_address(), dashboard_url=dashboard_url(), is_connected_here=not was_connected

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from fer_ray.errors import DataError, SpaceError, SweepError
+from fer_ray.errors import ClusterError, DataError, SpaceError, SweepError
 from fer_ray.registry import Registry
 from fer_ray.results.predictions import TEST_PREDICTIONS, read_predictions
 from fer_ray.search import SweepSpec, list_sweeps, load_result, resume, run
@@ -215,6 +215,15 @@ def test_a_time_budget_ends_running_trials(tmp_path, faces, plain_space, ray_clu
     assert result.outcome.ended == "time budget"
     assert set(result.trials.column("state").to_pylist()) == {"PRUNED"}
     assert set(result.trials.column("reason").to_pylist()) == {"time budget"}
+
+
+def test_an_address_of_another_cluster_than_this_processs_is_one_error(
+    tmp_path, faces, plain_space, ray_cluster
+):
+    spec = spec_of(tmp_path, faces, plain_space, address="192.0.2.9:6379")
+    with pytest.raises(ClusterError, match=r"address: must be the cluster that this process is connected to"):
+        run(spec)
+    assert not spec.path.exists()
 
 
 def test_the_resolved_file_runs_again(tmp_path, faces, plain_space, ray_cluster):

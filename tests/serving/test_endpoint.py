@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fer_ray.errors import ServingError
+from fer_ray.errors import ClusterError, ServingError
 from fer_ray.registry.store import ModelVersion, Registry
 from fer_ray.serving.client import predict_files
 from fer_ray.serving.deploy import Endpoint, deploy, status, stop
@@ -204,7 +204,7 @@ def test_an_address_of_another_cluster_is_not_overlooked(endpoint: Endpoint, reg
         assert status(address) == []
     for address in (f"{own}0", f"192.0.2.1:{port}"):
         for call in (status, lambda address: stop(address=address)):
-            with pytest.raises(ServingError, match=rf"connected to, {own}\. Received: {address}"):
+            with pytest.raises(ClusterError, match=rf"connected to, {own}\. Received: {address}"):
                 call(address)
-        with pytest.raises(ServingError, match="this process is connected to"):
+        with pytest.raises(ClusterError, match="this process is connected to"):
             deploy("toy", registry=registry.uri, address=address)
