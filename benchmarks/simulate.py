@@ -5,25 +5,27 @@ four hyperparameters: `crossing` (fast ones end low), `late` (the good ones are 
 (the first epochs say the contrary), `noise` (every epoch is off by as much as good ones differ) and
 `divergence` (a third become NaN, most often those with high rates).
 
-Each is searched by random, TPE and QMC proposals, with up to 4 workers also by TPE that models all hyperparameters
-jointly, under no early stopping, the median rule, ASHA stopping and
-promotion, and promotion with brackets, at most 300 trials of 9 epochs or four trials a worker, whichever is
-more; and by two rivals that need no tool: random search without early stopping on twice the workers, and one-
-epoch top-k (one epoch each, then the best 1/9 to their end, as one would by hand). The target is the top percent
-of 2,000 random configurations' best values. What is given are medians over seeds of the virtual seconds to it, null
-where most missed it.
+Each is searched by random, TPE, QMC and CMA-ES proposals, with up to 4 workers also by TPE that models all
+hyperparameters jointly, under ASHA stopping (from the first epoch on, and from the third) and promotion; random
+ones also under no early stopping, the median rule, and promotion with brackets; at most 300 trials of 9 epochs or
+four trials a worker, whichever is more. And by two rivals that need no tool: random search without early stopping
+on twice the workers, and one-epoch top-k (one epoch each, then the best 1/9 to their end, as one would by hand).
+The target is the top percent of 2,000 random configurations' best values. What is given are medians over seeds of
+the virtual seconds to it, null where most missed it. Two searchers are left out: the grid, since the spaces have
+ranges without a step, and the Gaussian process, which is not among the locked packages.
 
-With 1,000 workers there is one seed. A proposal of TPE takes the longer the more trials it has seen: with 256
-workers it has one seed, and with 1,000 it searches `fer2013` only, by promotion.
+With 1,000 workers there is one seed. A proposal of TPE or CMA-ES takes the longer the more trials it has
+seen: with 256 workers they have one seed, and with 1,000 they search `fer2013` only, by promotion.
 
-A unit is one table and number of workers; each appends a line to results/simulate.jsonl, and units that have one
-are skipped. Units run side by side, one per core.
+A unit is one table and number of workers; each appends a line to results/simulate.jsonl, and ways to search that
+have their figure in one are skipped. Units run side by side, one per core.
 
     python benchmarks/simulate.py [--quick]
 """
 
 import argparse
 import functools
+import itertools
 import json
 import math
 import multiprocessing
@@ -31,7 +33,8 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -59,7 +62,10 @@ SEARCHERS: dict[str, dict[str, Any]] = {
     "tpe": {"kind": "tpe"},
     "tpe jointly": {"kind": "tpe", "options": {"multivariate": True}},
     "qmc": {"kind": "qmc"},
+    "cmaes": {"kind": "cmaes"},
 }
+#: The rivals that need no tool.
+TOP_K, TWICE = "one-epoch top-k", "random with twice the workers"
 FAMILIES = ("crossing", "late", "misleading", "noise", "divergence")
 NAMES = ("rate", "width", "decay", "mix")
 
@@ -121,9 +127,10 @@ def takes_part(searcher: str, way: str, name: str, workers: int, seed: int) -> b
         return False
     if searcher == "tpe jointly":
         return workers <= 4
-    if searcher == "tpe" and workers > 256:
+    slow = searcher in ("tpe", "cmaes")
+    if slow and workers > 256:
         return name == "fer2013" and way == "promotion"
-    return searcher != "tpe" or workers <= 64 or seed == 0
+    return not slow or workers <= 64 or seed == 0
 
 
 def spec_of(searcher: str, scheduler: dict[str, Any], trials: int, seed: int) -> SweepSpec:
@@ -179,25 +186,25 @@ def one_epoch_top_k(curves: RecordedCurves, workers: int, trials: int, seed: int
     return min((when for when, value in ends if value >= target), default=math.inf)
 
 
-def race(name: str, workers: int, seeds: int) -> dict[str, float]:
-    """Median virtual seconds to the target, of each way to search a table; infinite where most missed it."""
+def race(name: str, workers: int, seeds: int, known: Collection[str]) -> dict[str, float]:
+    """Median virtual seconds to the target, of each way to search a table but the known; infinite for a miss."""
     curves = table(name)
     target, trials = top_percent(curves), max(300, 4 * workers)
     times: dict[str, list[float]] = {}
     for seed in range(seeds):
         for searcher in SEARCHERS:
             for way, scheduler in SCHEDULERS.items():
-                if not takes_part(searcher, way, name, workers, seed):
+                if f"{searcher}, {way}" in known or not takes_part(searcher, way, name, workers, seed):
                     continue
                 spec = spec_of(searcher, scheduler, trials, seed)
                 # It stops where it is known to be: what comes later does not count.
                 spec = spec.model_copy(update={"target": target})
                 found: Simulation = simulate(spec, curves, workers)
                 times.setdefault(f"{searcher}, {way}", []).append(found.seconds_to(target))
-        top_k = one_epoch_top_k(curves, workers, trials, seed, target)
-        times.setdefault("one-epoch top-k", []).append(top_k)
-    twice = [simulate_random(curves, 2 * workers, trials, seed, target) for seed in range(seeds)]
-    times["random with twice the workers"] = twice
+        if TOP_K not in known:
+            times.setdefault(TOP_K, []).append(one_epoch_top_k(curves, workers, trials, seed, target))
+    if TWICE not in known:
+        times[TWICE] = [simulate_random(curves, 2 * workers, trials, seed, target) for seed in range(seeds)]
     return {name: round(statistics.median(found), 1) for name, found in times.items()}
 
 
@@ -207,11 +214,11 @@ def simulate_random(curves: RecordedCurves, workers: int, trials: int, seed: int
     return simulate(spec, curves, workers).seconds_to(target)
 
 
-def unit(name: str, workers: int, seeds: int) -> dict[str, Any]:
-    """One line: a table searched by a number of workers."""
+def unit(name: str, workers: int, seeds: int, known: Collection[str] = ()) -> dict[str, Any]:
+    """One line: a table searched by a number of workers, in all ways but those whose figures are known."""
     started = time.monotonic()
     seeds = seeds if workers <= 256 else 1
-    seconds = _finite(race(name, workers, seeds))
+    seconds = _finite(race(name, workers, seeds, known))
     real = round(time.monotonic() - started, 1)
     return {"table": name, "workers": workers, "seeds": seeds, "seconds": seconds, "real_s": real}
 
@@ -220,12 +227,22 @@ def read_lines() -> list[dict[str, Any]]:
     return [json.loads(text) for text in LINES.read_text().splitlines()] if LINES.exists() else []
 
 
+def ways(name: str, workers: int) -> set[str]:
+    """All that a unit has figures of."""
+    pairs = itertools.product(SEARCHERS, SCHEDULERS)
+    searched = {f"{each}, {way}" for each, way in pairs if takes_part(each, way, name, workers, seed=0)}
+    return searched | {TOP_K, TWICE}
+
+
 def run_units() -> None:
-    """Runs the units without a line, the longest first."""
-    done = {(line["table"], line["workers"]) for line in read_lines()}
-    wanted = [(n, w) for w in reversed(WORKERS) for n in ("fer2013", *FAMILIES) if (n, w) not in done]
+    """Runs what has no figure yet, the longest first."""
+    known: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for line in read_lines():
+        known[line["table"], line["workers"]].update(line["seconds"])
+    every = [(name, workers) for workers in reversed(WORKERS) for name in ("fer2013", *FAMILIES)]
+    wanted = [one for one in every if ways(*one) - known[one]]
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(unit, name, workers, SEEDS) for name, workers in wanted]
+        futures = [pool.submit(unit, *one, SEEDS, known[one]) for one in wanted]
         for number, future in enumerate(as_completed(futures), start=1):
             line = future.result()
             with LINES.open("a") as file:
@@ -247,7 +264,7 @@ def main() -> None:
     results: dict[str, dict[str, dict[str, float]]] = {}
     for line in lines:
         times = {way: math.inf if when is None else when for way, when in line["seconds"].items()}
-        results.setdefault(line["table"], {})[str(line["workers"])] = times
+        results.setdefault(line["table"], {}).setdefault(str(line["workers"]), {}).update(times)
     figures = {
         "seconds_to_top_percent": _finite(results),
         "best_by_table": {
@@ -283,7 +300,7 @@ def _ratio(one: float, other: float) -> float | None:
 
 def _losses(found: dict[str, dict[str, float]]) -> dict[str, list[str]]:
     """Where TPE (random where it was left out) under ASHA is slower than a rival that needs no tool."""
-    rivals = ("random with twice the workers", "one-epoch top-k")
+    rivals = (TWICE, TOP_K)
     return {
         workers: [
             f"{ours} to {rival}"

@@ -42,9 +42,10 @@ def submit(
     given = {"name": name} if name else {}
     spec = SweepSpec.from_yaml(file, {**given, **parse_overrides(override or [])})
     job = submit_sweep(spec, address)
-    _show(job, as_json, address)
+    cluster = address or spec.address
+    _show(job, as_json, cluster)
     if follow:
-        attach(job.sweep, address or spec.address)
+        attach(job.sweep, cluster)
 
 
 def status(

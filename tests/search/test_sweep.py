@@ -217,9 +217,7 @@ def test_a_time_budget_ends_running_trials(tmp_path, faces, plain_space, ray_clu
     assert set(result.trials.column("reason").to_pylist()) == {"time budget"}
 
 
-def test_an_address_of_another_cluster_than_this_processs_is_one_error(
-    tmp_path, faces, plain_space, ray_cluster
-):
+def test_an_address_of_another_cluster_is_refused(tmp_path, faces, plain_space, ray_cluster):
     spec = spec_of(tmp_path, faces, plain_space, address="192.0.2.9:6379")
     with pytest.raises(ClusterError, match=r"address: must be the cluster that this process is connected to"):
         run(spec)
