@@ -2,6 +2,7 @@
 
 import html
 import importlib
+import inspect
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import typer.main
 from doc_examples import ROOT
 
+import fer_ray
 from fer_ray.cli.app import app
 from fer_ray.search.sections import Section
 from fer_ray.search.spec import SweepSpec
@@ -120,6 +122,14 @@ def test_what_a_room_offers_is_in_the_reference(site, room):
         # By where it is defined, where a module of the room has the same name.
         home = getattr(getattr(module, name), "__module__", module.__name__)
         assert {f"fer_ray.{room}.{name}", f"{home}.{name}"} & described, name
+
+
+def test_every_name_of_the_package_leads_to_its_description(site):
+    page = site / "reference/python/fer_ray.html"
+    links, text = page.read_text(), text_of(page)
+    for name in fer_ray.__all__:
+        assert re.search(rf'href="[^"]+\.html#fer_ray\.[a-z_.]+\.{name}"', links), name
+        assert inspect.getdoc(getattr(fer_ray, name)).splitlines()[0].replace("`", "") in text
 
 
 def test_results_are_those_of_the_files(site):
