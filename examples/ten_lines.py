@@ -1,7 +1,7 @@
-"""From faces to answers in ten lines, as `fer-ray demo` goes that way: python examples/ten_lines.py [FACES].
+"""From faces to answers in ten lines, without the command line: python examples/ten_lines.py [FACES].
 
 FACES is fer2013.csv, a folder of class folders or anything else that `fer-ray data import` reads; without it, faces
-are drawn. Everything goes into folders here: faces and demo.
+are drawn. Run it in a clone, since it takes search_spaces/demo.yaml; it makes the folders faces and demo.
 """
 
 import sys

@@ -7,14 +7,14 @@
     model = fer_ray.load_model(result.outcome.model)
     model.predict("face.jpg")
 
-The names below are the way from faces to answers; each is imported when it is first used. There is more in the
-rooms, each importing lower levels only (see docs/decisions/):
+The names below are the way from faces to answers. The rest is in the rooms, such as `fer_ray.search.submit` and
+`fer_ray.results.load`. Names and rooms are imported when they are first used; each room imports lower levels only:
 
-    errors, files, objective, pixels, shipped    level 0
-    data, spaces, results, registry              level 1
-    training, export                             level 2
+    cli                                          level 4
     search (Ray Tune), serving (Ray Serve)       level 3
-    cli                                          level 5
+    training, export                             level 2
+    data, spaces, results, registry, nodes       level 1
+    errors, files, objective, pixels, ...        level 0
 """
 
 from importlib import import_module
@@ -92,15 +92,29 @@ _NAMES = {
     "serving.deploy": ("Endpoint", "deploy"),
     "serving.local_model": ("LocalModel", "load_model"),
 }
+_ROOMS = (
+    "data",
+    "errors",
+    "export",
+    "nodes",
+    "registry",
+    "results",
+    "search",
+    "serving",
+    "spaces",
+    "training",
+)
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name from its room."""
+    """Imports a room, or a public name from its room."""
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

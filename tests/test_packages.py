@@ -60,7 +60,7 @@ def run(*command: str | Path, cwd: Path) -> str:
     # What the tests import by PYTHONPATH is nothing that an installed package may find.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -81,13 +81,10 @@ def test_the_wheel_has_every_file_of_the_package(source, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_it_runs_in_an_empty_environment(kind, source, tmp_path):
-    """Its dependencies are the locked ones, lent by this environment: they are gigabytes to fetch.
-
-    They are lent by a path file, which makes their modules importable and, unlike this environment's own path file
-    of an editable install, leads to no fer_ray.
-    """
     build(source, tmp_path / "dist", f"--{kind}")
     (package,) = (tmp_path / "dist").iterdir()
     if kind == "sdist":
@@ -99,18 +96,12 @@ def test_it_runs_in_an_empty_environment(kind, source, tmp_path):
     venv.create(empty, with_pip=True)
     python, fer_ray = empty / "bin" / "python", empty / "bin" / "fer-ray"
     (site_packages,) = (empty / "lib").glob("python*/site-packages")
-    # Before Python 3.12 an empty environment has a setuptools of its own, too old to build this.
-    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", cwd=work)
-    lent = [path for path in sys.path if path.endswith("site-packages")]
-    (site_packages / "lent.pth").write_text("\n".join(lent))
-    options = [
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--ignore-installed",
-        "--disable-pip-version-check",
-    ]
-    run(python, "-m", "pip", "install", *options, package, cwd=work)
+    if kind == "wheel":
+        install(python, f"{package}[cpu]", "-c", ROOT / "requirements.lock", cwd=work)
+        run(python, "-m", "pip", "check", cwd=work)
+    else:
+        lend_packages(python, site_packages)
+        install(python, package, "--no-deps", "--no-build-isolation", "--ignore-installed", cwd=work)
     assert "sweep" in run(fer_ray, "--help", cwd=work)
     assert run(python, "-c", READ_DATA, cwd=work).strip() == str(site_packages / "fer_ray")
     run(fer_ray, "sweep", "init", "my.yaml", "--data", "faces", cwd=work)
@@ -118,3 +109,20 @@ def test_it_runs_in_an_empty_environment(kind, source, tmp_path):
     run(fer_ray, "spaces", "copy", "mine", cwd=work)
     shown = run(fer_ray, "spaces", "show", "mine/baseline.py", "--samples", "1", "--json", cwd=work)
     assert '"filters"' in shown
+    if kind == "wheel":
+        run(fer_ray, "demo", "--once", "--port", "8123", cwd=work)
+
+
+def install(python: Path, *what: str | Path, cwd: Path) -> None:
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what, cwd=cwd)
+
+
+def lend_packages(python: Path, site_packages: Path) -> None:
+    """Makes the modules of this environment importable in an empty one, whose dependencies are then not fetched.
+
+    A path file leads to them, and to no fer_ray, unlike this environment's own path file of an editable install.
+    """
+    # Before Python 3.12 an empty environment has a setuptools of its own, too old to build this.
+    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", cwd=site_packages)
+    lent = [path for path in sys.path if path.endswith("site-packages")]
+    (site_packages / "lent.pth").write_text("\n".join(lent))

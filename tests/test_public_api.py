@@ -26,6 +26,14 @@ def test_what_type_checkers_see_is_what_there_is():
     assert all(names[name] is getattr(fer_ray, name) for name in fer_ray.__all__)
 
 
+def test_rooms_are_imported_when_they_are_named():
+    code = "import fer_ray; print(fer_ray.search.submit.__name__, fer_ray.results.load.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["submit", "load"]
+    for room in fer_ray._ROOMS:
+        assert inspect.getdoc(getattr(fer_ray, room)) and room in dir(fer_ray)
+
+
 def test_another_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'fer_ray' has no attribute 'train'"):
         fer_ray.train  # noqa: B018

@@ -1,5 +1,6 @@
 """Functions that need TensorFlow, run in a worker: the driver of a sweep imports none."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -55,8 +56,9 @@ def run_in_workers(
 
     _wait_for_room(cpu, gpu, stage, progress)
     # The worker ends with its call: it would keep TensorFlow's memory while the sweep trains.
-    remote = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=1, max_calls=1)(function)
-    references = [remote.remote(*arguments) for arguments in calls]
+    remote = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=1, max_calls=1)(_call)
+    named = remote.options(name=function.__name__)
+    references = [named.remote(function, *arguments) for arguments in calls]
     _wait(lambda: not ray.wait(references, num_returns=len(calls), timeout=1.0)[1], stage, progress)
     try:
         results: list[Any] = ray.get(references)
@@ -70,6 +72,22 @@ def run_in_workers(
     return results
 
 
+def hide_unreserved_gpus() -> None:
+    """Shows this worker's process no GPU unless it has reserved some, before TensorFlow is imported.
+
+    Ray leaves CUDA_VISIBLE_DEVICES as it is then; TensorFlow would take every GPU of the node, other trials' too.
+    """
+    import ray
+
+    if not ray.get_gpu_ids():
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    hide_unreserved_gpus()
+    return function(*arguments)
+
+
 def _wait_for_room(cpu: float, gpu: float, stage: str, progress: Progress) -> None:
     """Waits, and says so, until other sweeps leave room for one call: a task of Ray's would wait silently."""
     import ray
@@ -77,7 +95,8 @@ def _wait_for_room(cpu: float, gpu: float, stage: str, progress: Progress) -> No
     group = ray.util.placement_group([{"CPU": cpu, **({"GPU": gpu} if gpu else {})}])
     try:
         if not group.wait(_SECONDS_UNTIL_TOLD):
-            _wait(lambda: group.wait(1), f"{stage}: waiting for {cpu:g} free CPUs", progress)
+            wanted = f"{cpu:g} free CPUs" + (f" and {gpu:g} GPUs" if gpu else "")
+            _wait(lambda: group.wait(1), f"{stage}: waiting for {wanted}", progress)
     finally:
         ray.util.remove_placement_group(group)
 

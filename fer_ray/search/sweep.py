@@ -21,7 +21,7 @@ from fer_ray.search.spec import SweepSpec
 from fer_ray.search.status import StatusWatcher, SweepStatus, Watch
 from fer_ray.search.storage import delete_study, open_storage
 from fer_ray.search.trackers import check_trackers
-from fer_ray.search.tuning import search_with_tune
+from fer_ray.search.tuning import ended_like_ctrl_c, search_with_tune
 from fer_ray.search.unchanged import fixed_part, require_unchanged, space_digests
 from fer_ray.search.winner import register_winner
 
@@ -29,7 +29,7 @@ from fer_ray.search.winner import register_winner
 def run(spec: SweepSpec, *, watch: Watch | None = None, progress: Progress = no_progress) -> SweepResult:
     """Runs a new sweep: discovers the space, trains, chooses, evaluates, exports and registers the winner.
 
-    Ctrl-C ends it cleanly; `resume` goes on.
+    Ctrl-C, SIGTERM and SIGUSR1 end it cleanly; `resume` goes on.
 
     Args:
         spec: The sweep.
@@ -158,7 +158,8 @@ def _drive(
     folder.repair()
     # Asked first, so that a database that does not answer costs no minute of training.
     storage = open_storage(spec)
-    with connected(spec.address):
+    # In this order, since Ray sets signal handlers of its own when it connects.
+    with connected(spec.address), ended_like_ctrl_c():
         _search(folder, spec, data, storage, watch, progress)
     publish(folder, spec)
 

@@ -21,6 +21,7 @@ from fer_ray.errors import ConstraintError, FailedTrialError, InfeasibleModelErr
 from fer_ray.objective import Objective
 from fer_ray.search.folder import checkpoint_folder, hang_report
 from fer_ray.search.latency import latency_ms
+from fer_ray.search.remote import hide_unreserved_gpus
 from fer_ray.search.time_limit import time_limit
 from fer_ray.training.checkpoint import CheckpointFolder
 from fer_ray.training.measures import Latency
@@ -99,9 +100,7 @@ class TrialWorker(tune.Trainable):
             data: One reference to a `TrialData` in the object store, in a list so that it comes as one.
         """
         limit_threads(sweep.threads)
-        if not ray.get_gpu_ids():
-            # Ray leaves it as it is, and TensorFlow would take every GPU of the node, other trials' too.
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        hide_unreserved_gpus()
         import keras_tuner  # noqa: F401  (12 s on a cold disk: paid here, not in a trial)
 
         # TensorFlow's objects live as long as the process: collections after each trial need not visit them.

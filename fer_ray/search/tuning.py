@@ -38,7 +38,9 @@ def search_with_tune(
     Raises:
         SweepError: If the memory could not write, as on a full disk.
     """
-    with _own_signals(), tune_environment(spec.max_trials), _quiet_tune(), _lost_for_lack_of_memory():
+    # Tune replaces these two and leaves them so: the next Ctrl-C would be swallowed.
+    own_signals = _handlers_kept(signal.SIGINT, signal.SIGUSR1)
+    with own_signals, tune_environment(spec.max_trials), _quiet_tune(), _lost_for_lack_of_memory():
         shutil.rmtree(folder.tune, ignore_errors=True)
         tuner = _tuner(folder, spec, memory, watcher, setup, reference)
         try:
@@ -110,12 +112,26 @@ def _trial_folder(trial: Any) -> str:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Puts the signal handlers back that Tune replaces and leaves: the next Ctrl-C would be swallowed."""
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Lets SIGTERM and SIGUSR1 do what Ctrl-C does: schedulers of machines send them before they take one away.
+
+    Within `search_with_tune` that is a clean end. Ray's own handler of SIGTERM ends the process at once.
+    """
+    numbers = (signal.SIGTERM, signal.SIGUSR1)
+    with _handlers_kept(*numbers):
+        if threading.current_thread() is threading.main_thread():
+            for number in numbers:
+                signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        yield
+
+
+@contextmanager
+def _handlers_kept(*numbers: int) -> Iterator[None]:
+    """Puts signal handlers back in the end; only the main thread may set any."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    handlers = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:

@@ -72,6 +72,7 @@ def test_two_trials_share_each_gpu_and_take_its_memory_as_they_need_it(two_gpus,
     workers = [json.loads(file.read_text()) for file in seen.glob("trial-*")]
     assert sorted(worker["CUDA_VISIBLE_DEVICES"] for worker in workers) == ["0", "0", "1", "1"]
     (discovery,) = [json.loads(file.read_text()) for file in seen.glob("discovery-*")]
+    assert discovery["CUDA_VISIBLE_DEVICES"] == ""
     assert {worker["TF_FORCE_GPU_ALLOW_GROWTH"] for worker in (*workers, discovery)} == {"true"}
     assert {(worker["compute"], worker["optimizer"]) for worker in workers} == {
         ("float16", "LossScaleOptimizer")
