@@ -45,4 +45,4 @@ docs: env
 
 lock:
 	uv pip compile --universal --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra cpu --extra dashboards --extra postgresql --extra mlflow --extra wandb --extra dev pyproject.toml -o requirements.lock
+	  --extra cpu --extra clouds --extra dashboards --extra postgresql --extra mlflow --extra wandb --extra dev pyproject.toml -o requirements.lock

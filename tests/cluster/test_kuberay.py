@@ -53,6 +53,7 @@ _SPECS = {
         "ttlSecondsAfterFinished": int,
         "runtimeEnvYAML": str,
         "submitterPodTemplate": _POD,
+        "metadata": dict,
         "suspend": bool,
     },
     "RayService": {
@@ -112,6 +113,11 @@ def test_a_manifest_is_what_kuberay_and_kubernetes_accept(name):
         set(document) == {"apiVersion", "kind", "metadata", "spec"} and document["apiVersion"] == "ray.io/v1"
     )
     check(document["spec"], _SPECS[document["kind"]], document["kind"])
+
+
+def test_no_two_kinds_share_a_name_by_which_the_operator_makes_services():
+    names = [document["metadata"]["name"] for _, document in documents()]
+    assert len(names) == len(set(names)) == 4
 
 
 @pytest.mark.parametrize(

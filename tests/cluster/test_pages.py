@@ -19,7 +19,9 @@ _COMMAND = re.compile(r"fer-ray (?:cluster|data|models|predict|serve|spaces|swee
 
 
 def commands(path: Path) -> list[list[str]]:
-    return [shlex.split(found) for found in _COMMAND.findall(path.read_text())]
+    """Without what a script hands on."""
+    found = _COMMAND.findall(path.read_text())
+    return [[word for word in shlex.split(one) if not word.startswith("${@")] for one in found]
 
 
 def test_the_files_hold_commands_of_ours():
@@ -97,6 +99,19 @@ def test_each_node_of_a_slurm_job_has_the_cores_that_ray_is_told_of():
     (start,) = [line for line in script.splitlines() if "ray start" in line]
     step, _, ray = start.partition("ray start")
     assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in step and '--num-cpus="$SLURM_CPUS_PER_TASK"' in ray
+
+
+def test_the_compose_file_is_what_its_specification_allows(tmp_path):
+    content = yaml.safe_load((ROOT / "cluster" / "docker" / "compose.yaml").read_text())
+    check = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    good = subprocess.run(
+        [*check, ROOT / "cluster/docker/compose.yaml"], capture_output=True, text=True, check=False
+    )
+    assert good.returncode == 0, good.stdout
+    content["services"]["head"]["port"] = []
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(content))
+    bad = subprocess.run([*check, tmp_path / "compose.yaml"], capture_output=True, text=True, check=False)
+    assert bad.returncode == 1 and "'port'" in bad.stdout
 
 
 def test_containers_share_folder_token_and_image():
