@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,22 +29,25 @@ class NodeView:
         name: Its host's.
         missing: Modules that it lacks.
         shares: Whether it sees a file that the driver has just written, and may write beside it.
+        free_mb: Room on the disk to which Ray writes logs, and objects that memory does not hold; in MB.
     """
 
     name: str
     missing: tuple[str, ...]
     shares: bool
+    free_mb: float
 
 
-def check_nodes(folder: Path, resources: ResourcesSection) -> None:
+def check_nodes(folder: Path, resources: ResourcesSection, packages: Sequence[str] = ()) -> None:
     """Looks at every node that can hold a trial.
 
     Args:
         folder: The sweep's; it exists.
         resources: Of one trial.
+        packages: What the space imports.
 
     Raises:
-        SweepError: If the folder is full or not shared by all nodes, or a node lacks a package.
+        SweepError: If the folder or a disk of a node is full, or a node does not share the folder or lacks a package.
     """
     import ray
 
@@ -52,19 +55,24 @@ def check_nodes(folder: Path, resources: ResourcesSection) -> None:
     here = ray.get_runtime_context().get_node_id()
     nodes = [node for node in ray.nodes() if node["Alive"] and _can_hold(node["Resources"], resources)]
     with _mark(folder) as mark:
-        views = _look_around(mark, [node["NodeID"] for node in nodes if node["NodeID"] != here])
+        others = [node["NodeID"] for node in nodes if node["NodeID"] != here]
+        views = _look_around(mark, packages, others)
         if any(node["NodeID"] == here for node in nodes):
-            views.append(look_around(mark))
+            views.append(look_around(mark, packages))
     for view in views:
         _check(view, folder)
 
 
-def look_around(mark: Path) -> NodeView:
-    """Runs on a node: what it sees of the driver's mark, a file in the sweep's folder, and of the packages."""
+def look_around(mark: Path, packages: Sequence[str]) -> NodeView:
+    """Runs on a node: what it sees of the mark, a file of the driver in the folder, of packages, and of its disk."""
+    from ray._private.worker import _global_node
+
+    needed = dict.fromkeys((*_MODULES, backend(), *packages))
     return NodeView(
         name=socket.gethostname(),
-        missing=tuple(name for name in (*_MODULES, backend()) if importlib.util.find_spec(name) is None),
+        missing=tuple(name for name in needed if importlib.util.find_spec(name) is None),
         shares=_sees(mark),
+        free_mb=shutil.disk_usage(_global_node.get_session_dir_path()).free / 1e6,
     )
 
 
@@ -108,7 +116,7 @@ def _can_hold(offered: dict[str, float], wanted: ResourcesSection) -> bool:
     return offered.get("CPU", 0) >= wanted.cpu and offered.get("GPU", 0) >= wanted.gpu
 
 
-def _look_around(mark: Path, nodes: list[str]) -> list[NodeView]:
+def _look_around(mark: Path, packages: Sequence[str], nodes: list[str]) -> list[NodeView]:
     """Of other nodes than the driver's, all at a time."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -117,7 +125,9 @@ def _look_around(mark: Path, nodes: list[str]) -> list[NodeView]:
         return []
     remote: Any = ray.remote(num_cpus=0, max_retries=0)(look_around)
     views = [
-        remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(mark)
+        remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+            mark, packages
+        )
         for node in nodes
     ]
     try:
@@ -142,7 +152,14 @@ def _check(view: NodeView, folder: Path) -> None:
             f"node {view.name}",
             "must have what trials import",
             f"it lacks {', '.join(view.missing)}",
-            "Install fer_ray with its TensorFlow extra there",
+            "Install fer_ray with its TensorFlow extra there, and what the space imports",
+        )
+    if view.free_mb < _LEAST_FREE_MB:
+        raise SweepError(
+            f"node {view.name}",
+            f"must have room where Ray keeps its logs, at least {_LEAST_FREE_MB} MB",
+            f"{view.free_mb:.0f} MB are free",
+            "Make room there, or start Ray with another --temp-dir",
         )
     if not view.shares:
         raise SweepError(

@@ -75,7 +75,7 @@ def prepare(
 
     require_slot(spec.resources)
     room = Room(lambda: slots(spec.resources), spec.concurrency, grows=may_grow())
-    check_nodes(folder.path, spec.resources)
+    check_nodes(folder.path, spec.resources, _space_file(folder, spec).packages_imported())
     train, validation = (data.load(split, progress) for split in ("train", "validation"))
     reference = ray.put(TrialData(train=train, validation=validation, classes=len(data.classes)))
     found = _discover(folder, spec, data, reference, progress)

@@ -80,6 +80,19 @@ class SpaceFile:
         others = ("site-packages" in path.parts or path.parts[0] == _OWN_PACKAGE for path in inside)
         return sorted({str(path) for path, is_other in zip(inside, others, strict=True) if not is_other})
 
+    def packages_imported(self) -> list[str]:
+        """The packages that the file needs wherever it is imported: neither Python's own nor what lies in `beside`.
+
+        Only imports at its top level count, since others may never be run.
+        """
+        try:
+            body = ast.parse(self.path.read_bytes()).body
+        except (OSError, SyntaxError, ValueError):  # discovery says so
+            return []
+        named = {name for node in body for name in _named_by(node)}
+        own = {path.stem for path in (self.beside or self.path.parent).iterdir()}
+        return sorted(named - sys.stdlib_module_names - own)
+
     def needed_beside(self) -> list[str]:
         """What the space imports of `beside`, sooner or later: names there of modules and packages.
 
@@ -186,10 +199,14 @@ def _named_in(file: Path) -> Iterator[str]:
     except (OSError, SyntaxError, ValueError):  # nobody can import it
         return
     for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+        yield from _named_by(node)
+
+
+def _named_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module.partition(".")[0]
 
 
 def _from_function(build: Callable[[Any], Any]) -> Any:

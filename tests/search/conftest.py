@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -311,12 +311,22 @@ class Nodes:
         self.dashboard = f"http://127.0.0.1:{(port := free_port())}"
         return self._start(cpus, [*head, f"--dashboard-port={port}"], environment)
 
-    def start_node(self, cpus: int, gpus: int = 0, **environment: str) -> subprocess.Popen:
-        """One more node of the cluster; its GPUs are Ray's word only."""
-        return self._start(cpus, [f"--address={self.address}", f"--num-gpus={gpus}"], environment)
+    def start_node(
+        self, cpus: int, gpus: int = 0, within: Sequence[str] = (), **environment: str
+    ) -> subprocess.Popen:
+        """One more node of the cluster, called by the command `within`; its GPUs are Ray's word only."""
+        return self._start(cpus, [f"--address={self.address}", f"--num-gpus={gpus}"], environment, within)
 
-    def _start(self, cpus: int, where: list[str], environment: dict[str, str]) -> subprocess.Popen:
-        command = [Path(sys.executable).with_name("ray"), "start", "--block", "--disable-usage-stats"]
+    def _start(
+        self, cpus: int, where: list[str], environment: dict[str, str], within: Sequence[str] = ()
+    ) -> subprocess.Popen:
+        command = [
+            *within,
+            Path(sys.executable).with_name("ray"),
+            "start",
+            "--block",
+            "--disable-usage-stats",
+        ]
         log, address = self.folder / f"node-{len(self._nodes)}.log", self._next_ip()
         with log.open("w") as file:
             node = subprocess.Popen(
