@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_ray.data.entries import Wishes
-from fer_ray.data.label_map import CODES
+from fer_ray.data.label_map import CODES, is_number, label_key, number_error
 from fer_ray.data.labels import class_name, split_name
 from fer_ray.data.layouts.licences import LICENCES
 from fer_ray.data.sources import SoftLabel
 from fer_ray.data.votes import VoteRow
 from fer_ray.errors import DataError
 
-#: A CSV file's numbers are FER2013's unless a label map says otherwise.
+#: A CSV file's numbers are FER2013's, unless a label map names any.
 _CODE = CODES["fer2013"]
 #: The file has this line above its rows.
 _HEADER_LINES = 1
@@ -49,11 +49,11 @@ class CsvLabels:
         """Reads the cells of the row at a line of the file.
 
         Raises:
-            DataError: If the votes are of another file's rows.
+            DataError: If the label map names other numbers and not this one, or the votes are of other rows.
         """
         said = self._known.get((emotion, usage))
         if said is None:
-            said = self._known[emotion, usage] = self._read(emotion, usage)
+            said = self._known[emotion, usage] = self._read(f"{where}:{line}", emotion, usage)
         return self._vote(where, line, said, usage) if self.has_votes else said
 
     def check_rows(self, where: str, rows: int) -> None:
@@ -79,8 +79,8 @@ class CsvLabels:
         """Where the labels are from."""
         return {"labels": "FER+ votes"} if self.has_votes else {}
 
-    def _read(self, emotion: bytes, usage: bytes | None) -> Said:
-        label = self._label(_text(emotion))
+    def _read(self, where: str, emotion: bytes, usage: bytes | None) -> Said:
+        label = self._label(where, _text(emotion))
         if label is None and not self.has_votes:
             return Said(refusal=("unknown label", repr(_text(emotion))))
         if usage is None:
@@ -90,16 +90,18 @@ class CsvLabels:
             return Said(refusal=("unknown split", repr(_text(usage))))
         return Said(label or "", split)
 
-    def _label(self, text: str) -> str | None:
+    def _label(self, where: str, text: str) -> str | None:
         """The class that a cell says; None for numbers without a meaning and for nothing."""
         said = self._map.said(text)
-        if said is not None:
+        if said is not None or self._map.refusal(text):
             return said
-        if text.isdecimal():
-            name = _CODE.get(text.lstrip("0") or "0")
-            return self._map.name(name) if name else None
-        self._spelled.add(text)
-        return class_name(text) or None
+        if not is_number(text):
+            self._spelled.add(text)
+            return class_name(text) or None
+        if self._map.names_numbers and not self.has_votes:
+            raise number_error(where, text)
+        name = _CODE.get(label_key(text))
+        return self._map.name(name) if name else None
 
     def _vote(self, where: str, line: int, said: Said, usage: bytes | None) -> Said:
         row = line - 1 - _HEADER_LINES

@@ -66,11 +66,17 @@ class ImageSource:
         images = np.empty((len(entries), *self.image_shape), np.uint8)
         taken: list[tuple[Entry, str]] = []
         refused, found = list(told), list[tuple[str, ...]]()
-        for entry, content in zip(entries, self._collection.load(entries), strict=True):
+        refusals = [self._refusal(entry) for entry in entries]
+        # Whole pictures of thousands that show no emotion are not worth the journey, nor the space.
+        contents = self._collection.load([e for e, r in zip(entries, refusals, strict=True) if not r])
+        for entry, refusal in zip(entries, refusals, strict=True):
+            if refusal:
+                refused.append(Refusal(entry.name, *refusal, b""))
+                continue
+            content = next(contents)
             try:
-                label = self._label(entry)
                 images[len(taken)], shown = self._pixels(entry, check_bytes(content))
-                taken.append((entry, label))
+                taken.append((entry, self._labels.name(entry.label or "")))
                 found.append(shown)
             except UnreadableImageError as error:
                 kept = b"" if isinstance(content, OSError) else content
@@ -100,10 +106,11 @@ class ImageSource:
             "channels": f"{'grey' if target.channels == 1 else 'rgb'} ({self._shape.channel_rule})",
         }
 
-    def _label(self, entry: Entry) -> str:
+    def _refusal(self, entry: Entry) -> tuple[str, str] | None:
+        """Reason and detail where what is said about an image is enough to refuse it."""
         if entry.refusal or entry.label is None:
-            raise UnreadableImageError(*(entry.refusal or ("unknown label", "none")))
-        return self._labels.name(entry.label)
+            return entry.refusal or ("unknown label", "none")
+        return self._labels.refusal(entry.label)
 
     def _soft_label(self, entry: Entry) -> SoftLabel | None:
         """The soft label by class; classes that the label map makes one share their shares."""

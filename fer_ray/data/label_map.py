@@ -1,6 +1,7 @@
 """What the labels of a source mean: names for its numbers, other names for its names."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ CODES: dict[str, dict[str, str]] = {
     "affectnet": {str(number): name for number, name in enumerate(_AFFECTNET)},
     "ck-plus": {str(number): name for number, name in enumerate(_CK_PLUS)},
 }
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", re.IGNORECASE)
 _REMEDY = "Write --label-map 0=angry,1=disgust,..., a YAML or JSON file, or one of: " + ", ".join(CODES)
 
 
@@ -25,18 +27,19 @@ class LabelMap:
     """Names labels as a user said, and as they are usually spelled.
 
     Args:
-        meanings: Label -> class. Labels are compared without case, spaces, underscores and leading zeros; a name
-            that is not found is looked up by the emotion that it spells (``joy=...`` also meets ``happiness``).
+        meanings: Label -> class. Labels are compared without case, spaces and underscores, whole numbers by their
+            value; a name that is not found is looked up by the emotion that it spells (``happy=...`` also meets
+            ``joy``).
         partial: Whether the source need not have all these labels.
     """
 
     def __init__(self, meanings: Mapping[str, str] | None = None, partial: bool = False) -> None:
-        self._meanings = {_key(label): class_name(name) for label, name in (meanings or {}).items()}
+        self._meanings = {label_key(label): class_name(name) for label, name in (meanings or {}).items()}
         self._unmet = set() if partial else set(self._meanings)
 
     def said(self, label: str) -> str | None:
         """The class that the user gave for this label, or None."""
-        for key in (_key(label), _key(class_name(label))):
+        for key in (label_key(label), label_key(class_name(label))):
             if key in self._meanings:
                 self._unmet.discard(key)
                 return self._meanings[key]
@@ -45,6 +48,17 @@ class LabelMap:
     def name(self, label: str) -> str:
         """The class of a label: as the user said, else the emotion that it spells, else the label itself."""
         return self.said(label) or class_name(label)
+
+    @property
+    def names_numbers(self) -> bool:
+        """Whether the user named any number: then no number has a usual meaning."""
+        return any(map(is_number, self._meanings))
+
+    def refusal(self, label: str) -> tuple[str, str] | None:
+        """Reason and detail where a label says that there is none: -1 and NaN, unless the user named them."""
+        key = label_key(label)
+        says_none = is_number(label) and (key.startswith("-") or key == "nan")
+        return ("unknown label", repr(label)) if says_none and key not in self._meanings else None
 
     def check_all_met(self, where: str) -> None:
         """Checks that every label that the user named was in the source.
@@ -65,6 +79,8 @@ class LabelMap:
         spellings: dict[str, list[str]] = {}
         for label in sorted(labels):
             said = self.said(label)
+            if self.refusal(label):
+                continue
             if said is None and is_number(label):
                 raise number_error(where, label)
             if said is None:
@@ -80,8 +96,8 @@ class LabelMap:
 
 
 def is_number(label: str) -> bool:
-    """Whether a label is a bare number, which says nothing by itself."""
-    return label.strip().removeprefix("-").isdecimal()
+    """Whether a label is a bare number, whole or not, which says nothing by itself."""
+    return bool(_NUMBER.fullmatch(label.strip()))
 
 
 def number_error(where: str, label: str) -> DataError:
@@ -106,7 +122,7 @@ def parse_label_map(text: str) -> LabelMap:
     if not pairs or any(not equals for _, equals, _ in pairs):
         raise ConfigError("--label-map", "must name a class for each label", repr(text), _REMEDY)
     labels = [label.strip() for label, _, _ in pairs]
-    keys = [_key(label) for label in labels]
+    keys = [label_key(label) for label in labels]
     twice = next((label for label, key in zip(labels, keys, strict=True) if keys.count(key) > 1), None)
     if twice is not None:
         raise ConfigError("--label-map", "must name each label once", twice)
@@ -136,6 +152,9 @@ def _as_text(content: Any, where: str) -> dict[str, str]:
     return {str(label): name for label, name in content.items()}
 
 
-def _key(label: str) -> str:
-    text = plain(label)
-    return text.lstrip("0") or "0" if text.isdecimal() else text
+def label_key(label: str) -> str:
+    """What two labels that mean the same have in common; pandas writes 3 as 3.0 where a column has gaps."""
+    if not is_number(label):
+        return plain(label)
+    value = float(label)
+    return str(int(value)) if value.is_integer() else label.strip().lower()
