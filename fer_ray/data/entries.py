@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from fer_ray.data.image_files import LFS_POINTER
 from fer_ray.data.label_map import LabelMap
-from fer_ray.data.places import Place, read_each
+from fer_ray.data.places import Place, check_fetched, read_each
 from fer_ray.data.sources import SoftLabel
 from fer_ray.errors import DataError
 from fer_ray.pixels import Box
@@ -89,18 +88,20 @@ class Listing:
             content = self.place.read(path, limit)
         except OSError as error:
             raise DataError(where, "the labels must be readable", str(error)) from error
-        if content.startswith(LFS_POINTER):
-            raise DataError(where, "the labels must be fetched", "a Git LFS pointer", "Run `git lfs pull`")
-        return content.decode("utf-8-sig", errors="replace")
+        return check_fetched(content, where).decode("utf-8-sig", errors="replace")
 
     def read_small(self, paths: Sequence[str], stage: str) -> dict[str, bytes]:
-        """Reads many small annotation files; those that cannot be read are missing."""
+        """Reads many small annotation files; those that cannot be read are missing.
+
+        Raises:
+            DataError: If Git LFS left one behind: then it left all.
+        """
         contents: dict[str, bytes] = {}
         for number, (path, content) in enumerate(
             zip(paths, read_each(self.place, paths, 1 << 16), strict=True), 1
         ):
             if isinstance(content, bytes):
-                contents[path] = content
+                contents[path] = check_fetched(content, f"{self.place.where}: {path}")
             if number % 256 == 0 or number == len(paths):
                 self.progress(stage, number, len(paths))
         return contents
@@ -166,10 +167,10 @@ def whole(number: str | bytes | float) -> int:
     return round(value)
 
 
-def ignored_files(listing: Listing, used: Iterable[str] = ()) -> dict[str, int]:
-    """Counts the files that are no images, by suffix, but for those that were read."""
+def ignored_files(paths: Iterable[str], used: Iterable[str] = ()) -> dict[str, int]:
+    """Counts files by suffix, but for those that were read."""
     read = set(used)
-    counts = Counter(_suffix(path) or PurePosixPath(path).name for path in listing.others if path not in read)
+    counts = Counter(_suffix(path) or "without a suffix" for path in paths if path not in read)
     return dict(sorted(counts.items()))
 
 

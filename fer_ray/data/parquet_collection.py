@@ -36,6 +36,7 @@ class ParquetCollection:
         place: Where the files lie.
         paths: The files.
         wishes: Names for the labels.
+        ignored: Files beside them that are not read, counted by what they are.
 
     Raises:
         DataError: If a file is broken, has no images or labels, or has numbers as labels that nobody named.
@@ -43,9 +44,12 @@ class ParquetCollection:
 
     refused: Sequence[Refusal] = ()
 
-    def __init__(self, place: Place, paths: Sequence[str], wishes: Wishes) -> None:
+    def __init__(
+        self, place: Place, paths: Sequence[str], wishes: Wishes, ignored: Mapping[str, int] | None = None
+    ) -> None:
         self._place, self.name = place, place.name
         self._files = [self._open_file(path, wishes) for path in paths]
+        self._ignored = dict(ignored or {})
         self.total = sum(file.rows for file in self._files)
         # Beside the files: they may lie in a folder of an archive.
         manifest = str(PurePosixPath(paths[0]).parent / MANIFEST)
@@ -75,6 +79,7 @@ class ParquetCollection:
             "kind": "fer_ray data set" if self._own else "parquet",
             "files": len(self._files),
             "columns": sorted({name for file in self._files for name in file.columns.names}),
+            "ignored_files": self._ignored,
         }
 
     def _open_file(self, path: str, wishes: Wishes) -> _File:

@@ -14,6 +14,8 @@ from fer_ray.data.sources import Refusal
 from fer_ray.errors import DataError
 from fer_ray.filesystems import has_credentials, open_filesystem, without_secrets
 
+#: The start of the text file that Git LFS leaves where a file was not fetched.
+LFS_POINTER = b"version https://git-lfs"
 #: Files that are asked for at once on a filesystem where each takes a journey.
 _REMOTE_READERS = 16
 
@@ -74,12 +76,24 @@ def read_start(place: Place, path: str, limit: int) -> bytes:
     """The beginning of a file without which there is no source.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If it cannot be read, or was left behind by Git LFS.
     """
     try:
-        return place.read(path, limit)
+        return check_fetched(place.read(path, limit), f"{place.where}/{path}")
     except OSError as error:
         raise DataError(f"{place.where}/{path}", "the source must be readable", str(error)) from error
+
+
+def check_fetched(content: bytes, where: str) -> bytes:
+    """Gives a file's content back.
+
+    Raises:
+        DataError: If Git LFS left it behind in place of the file.
+    """
+    if content.startswith(LFS_POINTER):
+        remedy = "Run `git lfs pull` where it came from"
+        raise DataError(where, "the file must be fetched", "a Git LFS pointer", remedy)
+    return content
 
 
 class LocalFolder:

@@ -7,6 +7,7 @@ from PIL import Image
 
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.opening import FORMATS
+from fer_ray.data.options import WriteOptions
 from fer_ray.errors import ConfigError, DataError
 
 FACES = shapes.Faces()
@@ -54,6 +55,62 @@ def test_the_challenges_archive_holds_its_images_several_times_and_is_read_once(
     data = import_dataset(folder, tmp_path / "out")
     assert data.report["source"]["name"] == "icml_face_data.csv"
     assert data.report["images"] == 70
+    assert data.report["source"]["ignored_files"] == {".csv": 2, ".gz": 1}
+
+
+def test_files_beside_those_that_are_read_are_counted(tmp_path):
+    source = shapes.split_csvs(tmp_path, FACES)
+    shapes.write(source / "LICENSE", "Ask Ada.")
+    shapes.write(source / "README", "Faces.")
+    report = import_dataset(source, tmp_path / "csvs").report
+    assert report["source"]["ignored_files"] == {".csv": 1, "without a suffix": 2}
+    shapes.write(shapes.hugging_face(tmp_path, FACES) / "README.md", "Faces.")
+    assert import_dataset(tmp_path / "hf", tmp_path / "hfs").report["source"]["ignored_files"] == {".md": 1}
+    ours = import_dataset(tmp_path / "hfs", tmp_path / "again").report
+    assert ours["source"]["ignored_files"] == {}
+    shapes.save(source / "cover.png", FACES.images[0])
+    report = import_dataset(source, tmp_path / "said", format="csv").report
+    assert report["source"]["ignored_files"] == {".csv": 1, ".png": 1, "without a suffix": 2}
+
+
+def test_a_csv_file_for_evaluation_alone_is_not_cut_as_if_it_were_all(tmp_path):
+    source = shapes.split_csvs(tmp_path, shapes.Faces(210))
+    (source / "test.csv").unlink()
+    shapes.write(source / "train.csv", "label,pixels\n1,2 3 4 5\n")
+    with pytest.raises(DataError, match=r"images to train on.*only validation.*--split"):
+        import_dataset(source, tmp_path / "out")
+    with pytest.raises(DataError, match="only validation"):
+        import_dataset(source / "val.csv", tmp_path / "out")
+    data = import_dataset(source / "val.csv", tmp_path / "out", options=WriteOptions(split=(34, 33, 33)))
+    assert data.report["kept"] == 21
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n"
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv", "train.csv", "data/train.parquet", "a/faces.zip"])
+def test_what_git_lfs_left_behind_is_one_error(name, tmp_path):
+    source = shapes.split_csvs(tmp_path, FACES)
+    (source / "train.csv").unlink()
+    shapes.write(source / name, POINTER)
+    with pytest.raises(DataError, match=rf"{name}: the file must be fetched.*git lfs pull"):
+        import_dataset(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("make", "pattern"), [(shapes.affectnet_arrays, "*_exp.npy"), (shapes.ck_plus, "*_emotion.txt")]
+)
+def test_annotations_that_git_lfs_left_behind_are_one_error(make, pattern, tmp_path):
+    source = make(tmp_path, FACES)
+    next(source.rglob(pattern)).write_text(POINTER)
+    with pytest.raises(DataError, match="git lfs pull"):
+        import_dataset(source, tmp_path / "out")
+
+
+def test_votes_that_git_lfs_left_behind_are_one_error(tmp_path):
+    votes = shapes.write(tmp_path / "fer2013new.csv", POINTER)
+    with pytest.raises(DataError, match="git lfs pull"):
+        import_dataset(shapes.fer2013_csv(tmp_path, FACES), tmp_path / "out", votes=votes)
 
 
 @pytest.mark.parametrize(
