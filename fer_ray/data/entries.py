@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from fer_ray.data.label_map import LabelMap
-from fer_ray.data.places import Place, check_fetched, read_each
+from fer_ray.data.places import Place, as_text, check_fetched, read_each
 from fer_ray.data.sources import SoftLabel
 from fer_ray.errors import DataError
 from fer_ray.pixels import Box
@@ -50,7 +50,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Unique in the source, but for file names that are no UTF-8, of which the odd bytes are replaced."""
-        path = self.path.encode(errors="surrogateescape").decode(errors="replace")
+        path = as_text(self.path)
         return f"{path}#{self.face}" if self.face else path
 
 
@@ -115,6 +115,7 @@ class Found:
         entries: The images, in an order that does not depend on the machine.
         ignored: Images and other files that are there and were not meant, counted by what they are.
         used: Files that were read for their annotations.
+        notes: Images of which a reader should know something, counted by what it is.
         renamed: Folders whose name is another spelling of their class.
         licence: Of the data set that the files' names are of, where the layout does not tell.
     """
@@ -122,6 +123,7 @@ class Found:
     entries: Sequence[Entry]
     ignored: Mapping[str, int] = field(default_factory=dict)
     used: Iterable[str] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     licence: str | None = None
 
@@ -186,4 +188,4 @@ def missing(path: str, split: str | None = None) -> Entry:
 
 
 def _suffix(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()
+    return as_text(PurePosixPath(path).suffix.lower())

@@ -82,6 +82,7 @@ class FileCollection:
             "kind": self._layout.name,
             "class_folders": dict(self._found.renamed),
             "ignored_files": self._ignored,
+            "notes": {what: count for what, count in self._found.notes.items() if count},
         }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_ray.data.labels import EMOTIONS, class_name, plain
+from fer_ray.data.labels import EMOTIONS, class_key, class_name, plain
+from fer_ray.data.schema import SPLITS
 from fer_ray.errors import ConfigError, DataError
 
 _RAF_DB = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
@@ -70,13 +71,25 @@ class LabelMap:
             missing = ", ".join(sorted(self._unmet))
             raise DataError(where, "must have every label that --label-map names", f"none called {missing}")
 
+    def check_splits(self, where: str, labels: Iterable[tuple[str | None, str]], merge: bool) -> None:
+        """Checks the labels of each split, pairs of both; images without a split are trained on.
+
+        Raises:
+            DataError: If they are not clear.
+        """
+        by_split: dict[str, set[str]] = {}
+        for split, label in labels:
+            by_split.setdefault(split or SPLITS[0], set()).add(label)
+        for _, names in sorted(by_split.items()):
+            self.check_labels(where, names, merge)
+
     def check_labels(self, where: str, labels: Iterable[str], merge: bool) -> None:
         """Checks that labels of one split are clear: no number without a name, no two spellings of one emotion.
 
         Raises:
             DataError: If they are not.
         """
-        spellings: dict[str, list[str]] = {}
+        spellings: dict[str, dict[str, str]] = {}
         for label in sorted(labels):
             said = self.said(label)
             if self.refusal(label):
@@ -84,13 +97,14 @@ class LabelMap:
             if said is None and is_number(label):
                 raise number_error(where, label)
             if said is None:
-                spellings.setdefault(class_name(label), []).append(label)
+                # Bored and bored are one word.
+                spellings.setdefault(class_key(label), {}).setdefault(plain(label), label)
         for name, same in sorted(spellings.items()):
             if len(same) > 1 and not merge:
                 raise DataError(
                     where,
                     f"only one folder or label of a split may stand for the class {name}",
-                    ", ".join(same),
+                    ", ".join(same.values()),
                     "Add --merge-classes to make one class of them, or rename one",
                 )
 

@@ -175,7 +175,7 @@ def _csvs(listing: Listing, paths: Sequence[str], request: _Request) -> Source:
 
 
 def _csv(place: Place, path: str, request: _Request, ignored: Mapping[str, int] | None = None) -> Source:
-    """One CSV file; without a `Usage`, there or in the votes, its name tells the split, as a Parquet file's does."""
+    """One CSV file; its name tells the split, as a Parquet file's does, unless there is a `Usage`."""
     split = None if request.votes else split_name(PurePosixPath(path).stem)
     labels = CsvLabels(request.wishes, split, request.votes)
     return CsvSource(place, path, labels, request.size, ignored)

@@ -28,6 +28,10 @@ class _File:
     columns: Columns
     rows: int
 
+    def split_of(self, said: str | None) -> str | None:
+        """A row's split: what its column says, or else the file's name."""
+        return self.split if said is None else split_name(said)
+
 
 class ParquetCollection:
     """The rows of one or more Parquet files; the split is in a column or in the file's or its folder's name.
@@ -48,7 +52,10 @@ class ParquetCollection:
         self, place: Place, paths: Sequence[str], wishes: Wishes, ignored: Mapping[str, int] | None = None
     ) -> None:
         self._place, self.name = place, place.name
-        self._files = [self._open_file(path, wishes) for path in paths]
+        self._files = [self._open_file(path) for path in paths]
+        labels = (pair for file in self._files for pair in self._labels_of(file))
+        where = place.where if len(paths) > 1 else f"{place.where}: {paths[0]}"
+        wishes.labels.check_splits(where, labels, wishes.merge_classes)
         self._ignored = dict(ignored or {})
         self.total = sum(file.rows for file in self._files)
         # Beside the files: they may lie in a folder of an archive.
@@ -82,13 +89,19 @@ class ParquetCollection:
             "ignored_files": self._ignored,
         }
 
-    def _open_file(self, path: str, wishes: Wishes) -> _File:
-        where = f"{self._place.where}: {path}"
+    def _open_file(self, path: str) -> _File:
         with self._opened(path) as file:
-            columns = find_columns(file.schema_arrow, where)
-            labels = columns.distinct_labels(file.read([columns.label], use_threads=False).column(0))
-            wishes.labels.check_labels(where, labels, wishes.merge_classes)
+            columns = find_columns(file.schema_arrow, f"{self._place.where}: {path}")
             return _File(path, _split_in_path(path), columns, file.metadata.num_rows)
+
+    def _labels_of(self, file: _File) -> set[tuple[str | None, str]]:
+        """The different pairs of a split and a label in a file."""
+        columns, pairs = file.columns, set[tuple[str | None, str | None]]()
+        names = [name for name in (columns.label, columns.split) if name is not None]
+        with self._opened(file.path) as opened:
+            for batch in opened.iter_batches(columns=names, use_threads=False):
+                pairs.update(zip(columns.splits(batch), columns.labels(batch), strict=True))
+        return {(file.split_of(split), label) for split, label in pairs if label is not None}
 
     def _entries(self, file: _File, batch: pa.RecordBatch, start: int, seen: set[str]) -> list[Entry]:
         columns = file.columns
@@ -111,7 +124,7 @@ class ParquetCollection:
                 Entry(
                     name,
                     label,
-                    file.split if split is None else split_name(split),
+                    file.split_of(split),
                     subject_in_name(PurePosixPath(name).name),
                     soft_label=soft_label,
                     refusal=refusal,

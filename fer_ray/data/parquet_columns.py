@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fer_ray.data.schema import SOFT_LABEL
 from fer_ray.data.sources import SoftLabel
@@ -38,10 +37,6 @@ class Columns:
     def names(self) -> list[str]:
         """All that are read."""
         return [n for n in (self.image, self.label, self.split, self.soft_label) if n is not None]
-
-    def distinct_labels(self, column: pa.ChunkedArray) -> set[str]:
-        """The different labels in a column."""
-        return {label for label in map(self._label, pc.unique(column).to_pylist()) if label is not None}
 
     def images(self, batch: pa.RecordBatch) -> Iterator[tuple[bytes | None, str | None]]:
         """Each row's encoded image, and its path where it has one."""

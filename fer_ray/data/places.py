@@ -49,6 +49,11 @@ class Place(Protocol):
         """Opens a file that is too large for memory, for reading from any position."""
 
 
+def as_text(path: str) -> str:
+    """A path with its odd bytes replaced, if it is no UTF-8: what can be written down."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def is_hidden(path: str) -> bool:
     """Whether a path is of a file that no data set means: ``.DS_Store``, ``.git/...``, ``__MACOSX/...``."""
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(path).parts)
@@ -114,7 +119,9 @@ class LocalFolder:
             below[:] = [name for name in below if not is_hidden(name)]
             links = (path for path in (Path(folder, name) for name in below) if path.is_symlink())
             linked += [
-                Refusal(path.relative_to(self._root).as_posix(), "link to a folder", "not followed", b"")
+                Refusal(
+                    as_text(path.relative_to(self._root).as_posix()), "link to a folder", "not followed", b""
+                )
                 for path in sorted(links)
             ]
             for path in (Path(folder, name) for name in names if not is_hidden(name)):

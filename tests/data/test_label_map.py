@@ -196,6 +196,19 @@ def test_two_spellings_in_a_parquet_file_need_a_word_too(tmp_path):
     assert data.classes == EMOTIONS
 
 
+def test_two_spellings_in_two_parquet_files_of_a_split_need_a_word_too(tmp_path):
+    (tmp_path / "parts").mkdir()
+    joyful = ["joy" if label == "happy" else label for label in FACES.labels]
+    for file, names in (("train-0", FACES.labels), ("train-1", joyful)):
+        _parquet_of(tmp_path, names).rename(tmp_path / "parts" / f"{file}.parquet")
+    with pytest.raises(DataError, match=r"happy, joy.*--merge-classes"):
+        import_dataset(tmp_path / "parts", tmp_path / "out")
+    (tmp_path / "parts" / "train-1.parquet").rename(tmp_path / "parts" / "test.parquet")
+    _parquet_of(tmp_path, FACES.labels).rename(tmp_path / "parts" / "val.parquet")
+    options = WriteOptions(keep_duplicates=True)
+    assert import_dataset(tmp_path / "parts", tmp_path / "out", options=options).classes == EMOTIONS
+
+
 @pytest.mark.parametrize("make", [shapes.fer2013_csv, shapes.class_folders, shapes.hugging_face])
 def test_only_the_classes_that_were_asked_for(make, tmp_path):
     options = WriteOptions(classes=("Joy", "sad", "neutral"))

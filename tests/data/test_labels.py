@@ -32,6 +32,15 @@ def test_class_names(text, name):
         ("PrivateTest", "test"),
         ("testing", "test"),
         ("images", None),
+        ("train_set", "train"),
+        ("Test_Data", "test"),
+        ("val_images", "validation"),
+        ("test dataset", "test"),
+        ("train_01", "train"),
+        ("validation-00000-of-00002", "validation"),
+        ("test_images_2", "test"),
+        ("dataset", None),
+        ("7", None),
     ],
 )
 def test_split_names(text, split):

@@ -70,9 +70,7 @@ def _from_arrays(listing: Listing, arrays: list[str]) -> Iterator[Entry]:
     for array in arrays:
         folder = PurePosixPath(array).parent.parent
         stem = PurePosixPath(array).name.removesuffix(_EXPRESSION)
-        split = next(
-            (s for part in reversed(folder.parts) if (s := split_name(part.removesuffix("_set")))), None
-        )
+        split = next((s for part in reversed(folder.parts) if (s := split_name(part))), None)
         path = images.get(str(folder / "images" / stem))
         yield _entry(path, _code(contents.get(array)), split) if path else missing(array, split)
 
