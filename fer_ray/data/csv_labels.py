@@ -80,9 +80,10 @@ class CsvLabels:
         return {"labels": "FER+ votes"} if self.has_votes else {}
 
     def _read(self, where: str, emotion: bytes, usage: bytes | None) -> Said:
-        label = self._label(where, _text(emotion))
+        text = _text(emotion)
+        label = self._label(where, text)
         if label is None and not self.has_votes:
-            return Said(refusal=("unknown label", repr(_text(emotion))))
+            return Said(refusal=self._map.refusal(text) or ("unknown label", repr(text)))
         if usage is None:
             return Said(label or "", self._split)
         split = split_name(_text(usage))

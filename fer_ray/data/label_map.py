@@ -20,6 +20,8 @@ CODES: dict[str, dict[str, str]] = {
     "affectnet": {str(number): name for number, name in enumerate(_AFFECTNET)},
     "ck-plus": {str(number): name for number, name in enumerate(_CK_PLUS)},
 }
+#: Numbers of theirs that say that there is no emotion, and why.
+NO_EMOTION: dict[str, dict[str, str]] = {"affectnet": {"8": "none", "9": "uncertain", "10": "no face"}}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", re.IGNORECASE)
 _REMEDY = "Write --label-map 0=angry,1=disgust,..., a YAML or JSON file, or one of: " + ", ".join(CODES)
 
@@ -32,10 +34,17 @@ class LabelMap:
             value; a name that is not found is looked up by the emotion that it spells (``happy=...`` also meets
             ``joy``).
         partial: Whether the source need not have all these labels.
+        without: Labels that say that there is no emotion -> why.
     """
 
-    def __init__(self, meanings: Mapping[str, str] | None = None, partial: bool = False) -> None:
+    def __init__(
+        self,
+        meanings: Mapping[str, str] | None = None,
+        partial: bool = False,
+        without: Mapping[str, str] | None = None,
+    ) -> None:
         self._meanings = {label_key(label): class_name(name) for label, name in (meanings or {}).items()}
+        self._without = without or {}
         self._unmet = set() if partial else set(self._meanings)
 
     def said(self, label: str) -> str | None:
@@ -56,10 +65,14 @@ class LabelMap:
         return any(map(is_number, self._meanings))
 
     def refusal(self, label: str) -> tuple[str, str] | None:
-        """Reason and detail where a label says that there is none: -1 and NaN, unless the user named them."""
+        """Reason and detail where a label says that there is none, such as -1 or NaN, unless the user named it."""
         key = label_key(label)
+        if key in self._meanings:
+            return None
+        if key in self._without:
+            return "no emotion", self._without[key]
         says_none = is_number(label) and (key.startswith("-") or key == "nan")
-        return ("unknown label", repr(label)) if says_none and key not in self._meanings else None
+        return ("unknown label", repr(label)) if says_none else None
 
     def check_all_met(self, where: str) -> None:
         """Checks that every label that the user named was in the source.
@@ -129,7 +142,7 @@ def parse_label_map(text: str) -> LabelMap:
     """
     text = text.strip()
     if text in CODES:
-        return LabelMap(CODES[text], partial=True)
+        return LabelMap(CODES[text], partial=True, without=NO_EMOTION.get(text))
     if Path(text).suffix.lower() in {".yaml", ".yml", ".json"} and "=" not in text:
         return LabelMap(_as_text(_read(Path(text)), text))
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]

@@ -14,11 +14,11 @@ from fer_ray.data.known_names import subject_in_name
 from fer_ray.data.labels import split_name
 from fer_ray.data.parquet_columns import Columns, find_columns
 from fer_ray.data.places import Place
-from fer_ray.data.schema import MANIFEST, REJECTED, read_card
+from fer_ray.data.schema import MANIFEST, PIECE_BYTES, REJECTED, read_card, rows_within
 from fer_ray.data.sources import Refusal
 from fer_ray.errors import DataError
 
-_ROWS_PER_PIECE = 256
+_MOST_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class _File:
     split: str | None
     columns: Columns
     rows: int
+    rows_per_piece: int
 
     def split_of(self, said: str | None) -> str | None:
         """A row's split: what its column says, or else the file's name."""
@@ -70,7 +71,7 @@ class ParquetCollection:
             with self._opened(file.path) as opened:
                 row = 0
                 for batch in opened.iter_batches(
-                    _ROWS_PER_PIECE, columns=file.columns.names, use_threads=False
+                    file.rows_per_piece, columns=file.columns.names, use_threads=False
                 ):
                     yield self._entries(file, batch, row, seen)
                     row += batch.num_rows
@@ -92,7 +93,8 @@ class ParquetCollection:
     def _open_file(self, path: str) -> _File:
         with self._opened(path) as file:
             columns = find_columns(file.schema_arrow, f"{self._place.where}: {path}")
-            return _File(path, _split_in_path(path), columns, file.metadata.num_rows)
+            rows = rows_within(PIECE_BYTES, _row_bytes(file.metadata), _MOST_ROWS)
+            return _File(path, _split_in_path(path), columns, file.metadata.num_rows, rows)
 
     def _labels_of(self, file: _File) -> set[tuple[str | None, str]]:
         """The different pairs of a split and a label in a file."""
@@ -146,6 +148,12 @@ class ParquetCollection:
 def parquet_files(paths: Sequence[str]) -> list[str]:
     """Those of a place's files that are Parquet files with images; not what an import of ours refused."""
     return [p for p in paths if p.lower().endswith(".parquet") and PurePosixPath(p).name != REJECTED]
+
+
+def _row_bytes(metadata: pq.FileMetaData) -> int:
+    """How large the rows of a file are, uncompressed, where they are largest."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
 
 
 def _split_in_path(path: str) -> str | None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import source_shapes as shapes
 
@@ -84,6 +85,15 @@ def test_a_format_can_be_said(kind, tmp_path):
     assert data.report["source"]["kind"] == kind.reported
 
 
+def test_pictures_whose_annotation_refused_them_are_not_kept(tmp_path):
+    data = import_dataset(shapes.affectnet_tables(tmp_path, FACES), tmp_path / "out")
+    rows = pq.read_table(data.path / "rejected.parquet").to_pylist()
+    assert [(row["reason"], row["detail"], row["content"]) for row in rows] == [
+        ("no emotion", "no face", b""),
+        ("no emotion", "none", b""),
+    ]
+
+
 @pytest.mark.parametrize("make", [shapes.affectnet_tables, shapes.expw], ids=["AffectNet", "ExpW"])
 def test_faces_are_cut_out_of_pictures(make, tmp_path):
     data = import_dataset(make(tmp_path, FACES), tmp_path / "out")
@@ -132,8 +142,6 @@ def test_nobody_is_in_two_splits(make, tmp_path):
 
 
 def paths(data, split):
-    import pyarrow.parquet as pq
-
     return [
         image["path"] for image in pq.read_table(data.path / f"{split}.parquet").column("image").to_pylist()
     ]

@@ -147,6 +147,18 @@ def test_a_negative_integer_of_an_undescribed_parquet_file_is_no_label(tmp_path)
     assert sum(data.counts[split]["surprise"] for split in data.counts) == 10
 
 
+def test_affectnets_codes_without_an_emotion_are_refused_in_folders_and_tables(tmp_path):
+    numbers = [shapes.AFFECTNET.index(label) for label in FACES.labels]
+    numbers[:4] = 8, 9, 10, 8
+    for number, (image, code) in enumerate(zip(FACES.images, numbers, strict=True)):
+        shapes.save(tmp_path / "folders" / str(code) / f"{number}.png", image)
+    sources = tmp_path / "folders", _csv_of(tmp_path, numbers), _parquet_of(tmp_path, numbers)
+    for number, source in enumerate(sources):
+        data = import_dataset(source, tmp_path / f"out{number}", label_map="affectnet")
+        assert data.classes == EMOTIONS
+        assert data.report["refused"] == {"no emotion": 4}
+
+
 def test_a_negative_number_can_be_named():
     labels = LabelMap({"-1": "contempt"})
     assert (labels.name("-1.0"), labels.refusal("-1"), labels.said("1")) == ("contempt", None, None)

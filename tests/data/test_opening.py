@@ -1,13 +1,19 @@
 """What a source is taken for, and what is said where that cannot be told."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import source_shapes as shapes
 from PIL import Image
 
+from fer_ray.data.entries import Wishes
 from fer_ray.data.importer import import_dataset
-from fer_ray.data.opening import FORMATS
+from fer_ray.data.opening import FORMATS, open_source
 from fer_ray.data.options import WriteOptions
+from fer_ray.data.parquet_collection import ParquetCollection
+from fer_ray.data.places import LocalFolder
+from fer_ray.data.schema import PIECE_BYTES
 from fer_ray.errors import ConfigError, DataError
 
 FACES = shapes.Faces()
@@ -130,6 +136,21 @@ def test_csv_files_of_different_sizes_need_one(tmp_path):
     with pytest.raises(DataError, match=r"images of one size.*--size"):
         import_dataset(source, tmp_path / "out")
     assert import_dataset(source, tmp_path / "out", size=12).image_shape == (12, 12, 1)
+
+
+@pytest.mark.parametrize("make", [shapes.flat_folders, shapes.hugging_face])
+def test_pieces_hold_few_images_where_these_are_large(make, tmp_path):
+    opened = open_source(make(tmp_path, FACES), size=2048)
+    pieces = [entries for entries, _ in opened.chunks()]
+    assert sum(map(len, pieces)) == 70 and max(map(len, pieces)) == PIECE_BYTES // 2048**2 == 2
+
+
+def test_pieces_hold_few_rows_where_these_are_large(tmp_path):
+    rows = [shapes.png(image) + bytes(1 << 20) for image in FACES.images[:35]]
+    table = pa.table({"image": rows, "label": FACES.labels[:35]})
+    pq.write_table(table, tmp_path / "faces.parquet", compression="zstd", use_dictionary=False)
+    pieces = list(ParquetCollection(LocalFolder(tmp_path), ["faces.parquet"], Wishes()).pieces())
+    assert sum(map(len, pieces)) == 35 and max(map(len, pieces)) <= PIECE_BYTES >> 20
 
 
 def test_another_archive_is_to_be_unpacked(tmp_path):
