@@ -14,6 +14,8 @@ from fer_ray.errors import DataError
 
 #: A CSV file's numbers are FER2013's, unless a label map names any.
 _CODE = CODES["fer2013"]
+#: FER+'s majorities agree with about two thirds of FER2013's labels; with those of other rows, with a fifth.
+_LEAST_AGREEMENT = 0.5
 #: The file has this line above its rows.
 _HEADER_LINES = 1
 
@@ -42,6 +44,8 @@ class CsvLabels:
         self._merge, self._spelled = wishes.merge_classes, set[str]()
         # A file has few different cells, each many times over.
         self._known: dict[tuple[bytes, bytes | None], Said] = {}
+        #: Whether the votes agree with the file's label, for each row that has both.
+        self._agreed: list[bool] = []
         self.has_votes = bool(votes)
         self.card: Mapping[str, str] = {"license": LICENCES["fer-plus"]} if votes else {}
 
@@ -70,10 +74,21 @@ class CsvLabels:
             )
 
     def finish(self, name: str) -> None:
-        """Checks that the label map's labels were met, and that no class was spelled in two ways."""
+        """Checks that the label map's labels were met, and that no class was spelled in two ways.
+
+        Raises:
+            DataError: If not; or if the votes contradict the file's labels, as those of other rows do.
+        """
         self._map.check_all_met(name)
         if not self.has_votes:
             self._map.check_labels(name, self._spelled, self._merge)
+        elif sum(self._agreed) < _LEAST_AGREEMENT * len(self._agreed):
+            raise DataError(
+                name,
+                f"votes in the order of the file's rows agree with at least {_LEAST_AGREEMENT:.0%} of its labels",
+                f"{sum(self._agreed) / len(self._agreed):.0%} of {len(self._agreed):,}",
+                "Name the fer2013.csv and the fer2013new.csv whose rows were not sorted anew",
+            )
 
     def report(self) -> dict[str, Any]:
         """Where the labels are from."""
@@ -118,10 +133,13 @@ class CsvLabels:
         verdict = vote.verdict
         if said.refusal or verdict.refusal or verdict.soft_label is None:
             return Said(refusal=said.refusal or verdict.refusal)
+        voted = self._map.name(verdict.label or "")
+        if said.label:
+            self._agreed.append(voted == said.label)
         shares: dict[str, float] = {}
         for name, share in verdict.soft_label.items():
             shares[self._map.name(name)] = shares.get(self._map.name(name), 0) + share
-        return Said(self._map.name(verdict.label or ""), said.split or vote.split, shares)
+        return Said(voted, said.split or vote.split, shares)
 
 
 def _text(value: bytes) -> str:

@@ -111,7 +111,7 @@ class ParquetCollection:
             columns.images(batch),
             columns.labels(batch),
             columns.splits(batch),
-            columns.soft_labels(batch),
+            columns.soft_labels(batch, f"{self._place.where}: {file.path}", start),
             strict=True,
         )
         entries = []

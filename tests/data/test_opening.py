@@ -1,5 +1,7 @@
 """What a source is taken for, and what is said where that cannot be told."""
 
+import zipfile
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -229,6 +231,26 @@ def test_annotations_that_are_no_numbers_cost_their_image_only(tmp_path):
     report = import_dataset(faces, tmp_path / "out").report
     assert report["images"] == plain["images"]
     assert 0 < report["refused"].pop("unknown label") - plain["refused"].get("unknown label", 0) <= 3
+
+
+def test_an_emotion_that_cannot_be_read_costs_its_sequence_and_is_counted(tmp_path):
+    archive = shapes.zip_of(shapes.ck_plus(tmp_path, FACES), tmp_path / "ck.zip")
+    with zipfile.ZipFile(archive) as file:
+        victim = next(i for i in file.infolist() if i.filename.endswith("S005_001_00000005_emotion.txt"))
+    content = bytearray(archive.read_bytes())
+    content[victim.header_offset + 30 + len(victim.filename)] ^= 0xFF
+    archive.write_bytes(content)
+    report = import_dataset(archive, tmp_path / "out").report
+    assert report["refused"] == {"unknown label": 3} and report["kept"] == 18
+
+
+def test_originals_in_place_of_aligned_faces_are_counted(tmp_path):
+    source = shapes.raf_db(tmp_path, FACES)
+    for number in (1, 2):
+        (source / "Image" / "aligned" / f"train_{number:05d}_aligned.jpg").unlink()
+    report = import_dataset(source, tmp_path / "out").report
+    assert report["kept"] == 70
+    assert report["source"]["notes"] == {"without an aligned face, taken as they are": 2}
 
 
 def test_an_archive_in_place_of_an_array_is_no_label(tmp_path):
