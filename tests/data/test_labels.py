@@ -1,5 +1,6 @@
 import pytest
 
+from fer_ray.data import labels
 from fer_ray.data.labels import EMOTIONS, class_name, class_order, official_split, split_name
 
 
@@ -20,6 +21,30 @@ from fer_ray.data.labels import EMOTIONS, class_name, class_order, official_spli
 )
 def test_class_names(text, name):
     assert class_name(text) == name
+
+
+SPELLINGS = {
+    "angry": "anger angered mad AN",
+    "disgust": "disgusted disgusting DI",
+    "fear": "fearful afraid scared FE AF",
+    "happy": "happiness joy joyful smile HA",
+    "sad": "sadness unhappy SA",
+    "surprise": "surprised suprise suprised surprize SU",
+    "neutral": "neutrality normal calm NE neu",
+    "contempt": "contemptuous CO",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling"), [(n, s) for n, words in SPELLINGS.items() for s in words.split()]
+)
+def test_every_spelling_of_an_emotion(name, spelling):
+    assert class_name(spelling) == class_name(f"3_{spelling.upper()}") == class_name(name) == name
+
+
+def test_no_other_spelling_is_known():
+    known = {spelling for name, words in SPELLINGS.items() for spelling in (name, *words.lower().split())}
+    assert set(labels._EMOTION_OF) == known
 
 
 @pytest.mark.parametrize(
