@@ -17,7 +17,7 @@ from fer_ray.data import checks
 from fer_ray.data.csv_labels import CsvLabels
 from fer_ray.data.images import resize
 from fer_ray.data.pixel_text import parse_pixel_text
-from fer_ray.data.places import Place, read_start
+from fer_ray.data.places import Place, as_text, read_start
 from fer_ray.data.sources import ImageBatch, Refusal, SoftLabel
 from fer_ray.errors import DataError
 
@@ -72,7 +72,7 @@ class CsvSource:
         ignored: Mapping[str, int] | None = None,
     ) -> None:
         self._place, self._path, self._labels, self._ignored = place, path, labels, dict(ignored or {})
-        self.name, self._where = path.rpartition("/")[2], f"{place.where}/{path}"
+        self.name, self._where = as_text(path.rpartition("/")[2]), f"{place.where}/{path}"
         self.total = max(1, place.size(path) // _MEGABYTE)
         self._columns = columns_of(place, path)
         if not {"emotion", "pixels"} <= self._columns.keys():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 #: The seven emotions in the order of FER2013's codes 0 to 6.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -49,6 +50,7 @@ def class_name(text: str) -> str:
     return _EMOTION_OF.get(plain(stripped), stripped)
 
 
+@lru_cache(1024)
 def class_key(name: str) -> str:
     """What all spellings of a class have in common, of one that is no emotion too."""
     return plain(class_name(name))

@@ -110,7 +110,7 @@ def _open_place(place: Place, request: _Request) -> Source:
     tables = parquet_files(listing.others)
     # Beside images, CSV and Parquet files are annotations.
     bare = request.format == "auto" and not listing.images
-    if bare:
+    if bare or request.format == "parquet":
         _check_fetched(listing)
     csvs = _csv_files(listing) if bare or request.format == "csv" else []
     if csvs or request.format == "csv":
@@ -182,7 +182,7 @@ def _csv(place: Place, path: str, request: _Request, ignored: Mapping[str, int] 
 
 
 def _check_fetched(listing: Listing) -> None:
-    """Where there are no images, tables and archives that Git LFS left behind are what was meant."""
+    """Where images are not what is read, tables and archives that Git LFS left behind are what was meant."""
     for path in listing.named(lambda name: name.endswith((".csv", ".parquet", ".zip"))):
         if listing.sizes[path] < _POINTER_BYTES:
             read_start(listing.place, path, _POINTER_BYTES)

@@ -108,7 +108,7 @@ class LocalFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.name, self.where = root.resolve().name, str(root)
+        self.name, self.where = as_text(root.resolve().name), as_text(str(root))
         self.refused: Sequence[Refusal] = ()
 
     def files(self) -> Mapping[str, int]:
@@ -141,7 +141,7 @@ class LocalFolder:
 
     def open(self, path: str) -> IO[bytes]:
         """Opens a file; pyarrow reads it without Python's help."""
-        file: IO[bytes] = pyarrow.OSFile(str(self._root / path))
+        file: IO[bytes] = pyarrow.OSFile(os.fsencode(self._root / path))
         return file
 
 
