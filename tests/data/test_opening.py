@@ -105,6 +105,14 @@ def test_what_git_lfs_left_behind_is_one_error(name, tmp_path):
         import_dataset(source, tmp_path / "out")
 
 
+def test_what_git_lfs_left_behind_beside_images_is_one_error_where_it_was_asked_for(tmp_path):
+    source = shapes.flat_folders(tmp_path, FACES)
+    shapes.write(source / "train.parquet", POINTER)
+    assert import_dataset(source, tmp_path / "out").report["kept"] == 70
+    with pytest.raises(DataError, match="git lfs pull"):
+        import_dataset(source, tmp_path / "asked", format="parquet")
+
+
 @pytest.mark.parametrize(
     ("make", "pattern"), [(shapes.affectnet_arrays, "*_exp.npy"), (shapes.ck_plus, "*_emotion.txt")]
 )
