@@ -19,6 +19,7 @@ import pyarrow as pa
 from fer_ray.data.checks import Checks
 from fer_ray.data.duplicates import Integers
 from fer_ray.data.images import encode_pngs, pixel_digest
+from fer_ray.data.labels import class_key
 from fer_ray.data.options import WriteOptions
 from fer_ray.data.parquet_files import RejectedFile
 from fer_ray.data.schema import IMAGE_TYPE, SPLITS
@@ -57,6 +58,7 @@ class Candidates:
     soft_labels: list[SoftLabel | None] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     checks: Checks = field(default_factory=Checks)
+    _codes: dict[str, int] = field(default_factory=dict)
 
     @property
     def labels(self) -> Integers:
@@ -82,9 +84,9 @@ class Candidates:
 
     def add(self, batch: ImageBatch, digests: Iterable[bytes]) -> None:
         """Takes note of a batch's images."""
-        names, people = self.names, self.subject_names
+        people = self.subject_names
         count = len(batch.labels)
-        self.label_codes.extend(names.setdefault(label, len(names)) for label in batch.labels)
+        self.label_codes.extend(map(self._code, batch.labels))
         self.split_codes.extend(UNKNOWN if s is None else SPLITS.index(s) for s in batch.splits)
         self.subject_codes.extend(
             NOBODY if s is None else people.setdefault(s, len(people))
@@ -93,6 +95,13 @@ class Candidates:
         self.soft_labels.extend(batch.soft_labels or [None] * count)
         self.digests.extend(digests)
         self.checks.add(batch)
+
+    def _code(self, label: str) -> int:
+        """The number of a class; of several spellings, such as Bored and bored, the first is its name."""
+        if label not in self._codes:
+            name = next((name for name in self.names if class_key(name) == class_key(label)), label)
+            self._codes[label] = self.names.setdefault(name, len(self.names))
+        return self._codes[label]
 
 
 def collect(
@@ -131,9 +140,9 @@ def _choose(batch: ImageBatch, options: WriteOptions) -> tuple[ImageBatch, Count
     if options.group_pattern:
         batch = replace(batch, subjects=_subjects(batch.paths, options.group_pattern))
     kept = options.kept_classes
-    if not kept or kept.issuperset(batch.labels):
+    if not kept or kept.issuperset(map(class_key, batch.labels)):
         return batch, Counter()
-    rows = [row for row, label in enumerate(batch.labels) if label in kept]
+    rows = [row for row, label in enumerate(batch.labels) if class_key(label) in kept]
     chosen = replace(
         batch,
         images=batch.images[rows],
@@ -144,7 +153,7 @@ def _choose(batch: ImageBatch, options: WriteOptions) -> tuple[ImageBatch, Count
         soft_labels=_at(rows, batch.soft_labels),
         found=_at(rows, batch.found),
     )
-    return chosen, Counter(label for label in batch.labels if label not in kept)
+    return chosen, Counter(label for label in batch.labels if class_key(label) not in kept)
 
 
 def _subjects(paths: Sequence[str], pattern: re.Pattern[str]) -> list[str | None]:

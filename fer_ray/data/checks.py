@@ -17,6 +17,7 @@ RESIZED = "another size, resized"
 TURNED = "turned upright by EXIF"
 GREY_AS_COLOUR = "grey stored as colour, kept as grey"
 COLOUR_TO_GREY = "colour made grey"
+GREY_AMONG_COLOUR = "grey in a data set in colour, kept as RGB"
 NEAR_BLACK = "near-black"
 FLAT = "without contrast"
 

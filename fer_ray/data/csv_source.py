@@ -17,7 +17,7 @@ from fer_ray.data import checks
 from fer_ray.data.csv_labels import CsvLabels
 from fer_ray.data.images import resize
 from fer_ray.data.pixel_text import parse_pixel_text
-from fer_ray.data.places import Place, read_start
+from fer_ray.data.places import Place, as_text, read_start
 from fer_ray.data.sources import ImageBatch, Refusal, SoftLabel
 from fer_ray.errors import DataError
 
@@ -55,6 +55,7 @@ class CsvSource:
         path: The file.
         labels: What its labels and splits mean.
         size: Height and width to resize to; None keeps the file's own.
+        ignored: Files beside it that are not read, counted by what they are.
 
     Raises:
         DataError: If the file has no such columns, or its images are not square.
@@ -62,9 +63,16 @@ class CsvSource:
 
     unit = "MB"
 
-    def __init__(self, place: Place, path: str, labels: CsvLabels, size: int | None = None) -> None:
-        self._place, self._path, self._labels = place, path, labels
-        self.name, self._where = path.rpartition("/")[2], f"{place.where}/{path}"
+    def __init__(
+        self,
+        place: Place,
+        path: str,
+        labels: CsvLabels,
+        size: int | None = None,
+        ignored: Mapping[str, int] | None = None,
+    ) -> None:
+        self._place, self._path, self._labels, self._ignored = place, path, labels, dict(ignored or {})
+        self.name, self._where = as_text(path.rpartition("/")[2]), f"{place.where}/{path}"
         self.total = max(1, place.size(path) // _MEGABYTE)
         self._columns = columns_of(place, path)
         if not {"emotion", "pixels"} <= self._columns.keys():
@@ -131,7 +139,13 @@ class CsvSource:
         resized = self._size != self._side
         rule = f"resized from {self._side} to {self._size} pixels" if resized else "kept at their own size"
         columns = list(self._columns.values())
-        return {"kind": "csv", "columns": columns, "images": f"grey, {rule}", **self._labels.report()}
+        return {
+            "kind": "csv",
+            "columns": columns,
+            "images": f"grey, {rule}",
+            **self._labels.report(),
+            "ignored_files": self._ignored,
+        }
 
     def _at(self, line: int) -> str:
         return f"{self.name}:{line}"

@@ -1,6 +1,7 @@
 """Opening a data set and decoding its splits to arrays."""
 
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fer_ray.data.images import decode_png_into
-from fer_ray.data.schema import ROWS_PER_GROUP, SOFT_LABEL, SPLITS, read_manifest, split_file
+from fer_ray.data.schema import PIECE_BYTES, SOFT_LABEL, SPLITS, read_manifest, rows_within, split_file
 from fer_ray.errors import DataError
 from fer_ray.file_store import FileStore
 from fer_ray.pixels import Pixels
@@ -60,11 +61,11 @@ class Dataset:
         total = sum(self.counts[split].values())
         images = np.empty((total, *self.image_shape), np.uint8)
         labels = np.empty(total, np.int64)
-        done = 0
+        done, rows = 0, rows_within(PIECE_BYTES, prod(self.image_shape))
         try:
             with self.open_split(split) as file:
                 # One thread: decoding small images holds the interpreter's lock for most of its time.
-                for batch in file.iter_batches(ROWS_PER_GROUP, columns=["image", "label"]):
+                for batch in file.iter_batches(rows, columns=["image", "label"]):
                     labels[done : done + batch.num_rows] = batch.column("label").to_numpy()
                     for content in batch.column("image").field("bytes").to_pylist():
                         decode_png_into(images[done], content)

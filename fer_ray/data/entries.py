@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from fer_ray.data.image_files import LFS_POINTER
 from fer_ray.data.label_map import LabelMap
-from fer_ray.data.places import Place, read_each
+from fer_ray.data.places import Place, as_text, check_fetched, read_each
 from fer_ray.data.sources import SoftLabel
 from fer_ray.errors import DataError
 from fer_ray.pixels import Box
@@ -51,7 +50,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Unique in the source, but for file names that are no UTF-8, of which the odd bytes are replaced."""
-        path = self.path.encode(errors="surrogateescape").decode(errors="replace")
+        path = as_text(self.path)
         return f"{path}#{self.face}" if self.face else path
 
 
@@ -89,18 +88,20 @@ class Listing:
             content = self.place.read(path, limit)
         except OSError as error:
             raise DataError(where, "the labels must be readable", str(error)) from error
-        if content.startswith(LFS_POINTER):
-            raise DataError(where, "the labels must be fetched", "a Git LFS pointer", "Run `git lfs pull`")
-        return content.decode("utf-8-sig", errors="replace")
+        return check_fetched(content, where).decode("utf-8-sig", errors="replace")
 
     def read_small(self, paths: Sequence[str], stage: str) -> dict[str, bytes]:
-        """Reads many small annotation files; those that cannot be read are missing."""
+        """Reads many small annotation files; those that cannot be read are missing.
+
+        Raises:
+            DataError: If Git LFS left one behind: then it left all.
+        """
         contents: dict[str, bytes] = {}
         for number, (path, content) in enumerate(
             zip(paths, read_each(self.place, paths, 1 << 16), strict=True), 1
         ):
             if isinstance(content, bytes):
-                contents[path] = content
+                contents[path] = check_fetched(content, f"{self.place.where}: {path}")
             if number % 256 == 0 or number == len(paths):
                 self.progress(stage, number, len(paths))
         return contents
@@ -114,6 +115,7 @@ class Found:
         entries: The images, in an order that does not depend on the machine.
         ignored: Images and other files that are there and were not meant, counted by what they are.
         used: Files that were read for their annotations.
+        notes: Images of which a reader should know something, counted by what it is.
         renamed: Folders whose name is another spelling of their class.
         licence: Of the data set that the files' names are of, where the layout does not tell.
     """
@@ -121,6 +123,7 @@ class Found:
     entries: Sequence[Entry]
     ignored: Mapping[str, int] = field(default_factory=dict)
     used: Iterable[str] = ()
+    notes: Mapping[str, int] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     licence: str | None = None
 
@@ -166,10 +169,10 @@ def whole(number: str | bytes | float) -> int:
     return round(value)
 
 
-def ignored_files(listing: Listing, used: Iterable[str] = ()) -> dict[str, int]:
-    """Counts the files that are no images, by suffix, but for those that were read."""
+def ignored_files(paths: Iterable[str], used: Iterable[str] = ()) -> dict[str, int]:
+    """Counts files by suffix, but for those that were read."""
     read = set(used)
-    counts = Counter(_suffix(path) or PurePosixPath(path).name for path in listing.others if path not in read)
+    counts = Counter(_suffix(path) or "without a suffix" for path in paths if path not in read)
     return dict(sorted(counts.items()))
 
 
@@ -185,4 +188,4 @@ def missing(path: str, split: str | None = None) -> Entry:
 
 
 def _suffix(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()
+    return as_text(PurePosixPath(path).suffix.lower())

@@ -44,7 +44,7 @@ class FileCollection:
     def __init__(self, layout: Layout, listing: Listing, found: Found) -> None:
         self._layout, self._found = layout, found
         self._place, self._sizes = listing.place, listing.sizes
-        self._ignored = {**ignored_files(listing, found.used), **found.ignored}
+        self._ignored = {**ignored_files(listing.others, found.used), **found.ignored}
         self.name, self.total = listing.place.name, len(found.entries)
         licence = layout.licence or found.licence
         self.card: Mapping[str, str] = {"license": licence} if licence else {}
@@ -82,6 +82,7 @@ class FileCollection:
             "kind": self._layout.name,
             "class_folders": dict(self._found.renamed),
             "ignored_files": self._ignored,
+            "notes": {what: count for what, count in self._found.notes.items() if count},
         }
 
 

@@ -6,10 +6,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fer_ray.data.places import LFS_POINTER
 from fer_ray.pixels import Pixels
 
-#: The start of the text file that Git LFS leaves where a file was not fetched.
-LFS_POINTER = b"version https://git-lfs"
 #: The largest file that is read as one image.
 MOST_BYTES = 64 << 20
 #: Mean difference of the colour channels, in grey levels, from which an image is in colour; the chroma noise of

@@ -1,6 +1,7 @@
 """Encoded images as a source: decoded, turned upright, cut out and made one shape."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fer_ray.data.image_files import (
     open_turned,
 )
 from fer_ray.data.image_shape import Channels, decide_shape
+from fer_ray.data.schema import PIECE_BYTES, rows_within
 from fer_ray.data.sources import ImageBatch, Refusal, SoftLabel
 from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels, face_square
@@ -52,11 +54,13 @@ class ImageSource:
         self.image_shape = (target.height, target.width, target.channels)
 
     def chunks(self) -> Iterator[tuple[Sequence[Entry], Sequence[Refusal]]]:
-        """Pieces of the collection; with the first of them what is refused before any image is read."""
+        """Pieces of the collection, of `PIECE_BYTES` decoded; with the first what is refused before any is read."""
         refused = self._collection.refused
+        rows = rows_within(PIECE_BYTES, prod(self.image_shape))
         for piece in self._collection.pieces():
-            yield piece, refused
-            refused = ()
+            for start in range(0, len(piece), rows):
+                yield piece[start : start + rows], refused
+                refused = ()
         if refused:
             yield (), refused
 
@@ -66,11 +70,17 @@ class ImageSource:
         images = np.empty((len(entries), *self.image_shape), np.uint8)
         taken: list[tuple[Entry, str]] = []
         refused, found = list(told), list[tuple[str, ...]]()
-        for entry, content in zip(entries, self._collection.load(entries), strict=True):
+        refusals = [self._refusal(entry) for entry in entries]
+        # Whole pictures of thousands that show no emotion are not worth the journey, nor the space.
+        contents = self._collection.load([e for e, r in zip(entries, refusals, strict=True) if not r])
+        for entry, refusal in zip(entries, refusals, strict=True):
+            if refusal:
+                refused.append(Refusal(entry.name, *refusal, b""))
+                continue
+            content = next(contents)
             try:
-                label = self._label(entry)
                 images[len(taken)], shown = self._pixels(entry, check_bytes(content))
-                taken.append((entry, label))
+                taken.append((entry, self._labels.name(entry.label or "")))
                 found.append(shown)
             except UnreadableImageError as error:
                 kept = b"" if isinstance(content, OSError) else content
@@ -100,10 +110,11 @@ class ImageSource:
             "channels": f"{'grey' if target.channels == 1 else 'rgb'} ({self._shape.channel_rule})",
         }
 
-    def _label(self, entry: Entry) -> str:
+    def _refusal(self, entry: Entry) -> tuple[str, str] | None:
+        """Reason and detail where what is said about an image is enough to refuse it."""
         if entry.refusal or entry.label is None:
-            raise UnreadableImageError(*(entry.refusal or ("unknown label", "none")))
-        return self._labels.name(entry.label)
+            return entry.refusal or ("unknown label", "none")
+        return self._labels.refusal(entry.label)
 
     def _soft_label(self, entry: Entry) -> SoftLabel | None:
         """The soft label by class; classes that the label map makes one share their shares."""
@@ -123,8 +134,11 @@ class ImageSource:
         if image.size != (target.width, target.height):
             shown.append(checks.RESIZED)
         try:
+            colour = is_colour(image)
             if target.channels == 1 and not is_grey_format(image):
-                shown.append(checks.COLOUR_TO_GREY if is_colour(image) else checks.GREY_AS_COLOUR)
+                shown.append(checks.COLOUR_TO_GREY if colour else checks.GREY_AS_COLOUR)
+            if target.channels == 3 and not colour:
+                shown.append(checks.GREY_AMONG_COLOUR)
             return fit_image(image, target), tuple(shown)
         except (OSError, ValueError) as error:  # of modes such as CIELAB, which Pillow converts to few others
             raise UnreadableImageError("unreadable", f"{type(error).__name__}: {error}") from error

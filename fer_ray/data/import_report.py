@@ -43,6 +43,7 @@ def import_report(
         "distinct": found.pop("distinct"),
         "kept": int(plan.kept.sum()),
         "splits": plan.origin,
+        "unsplit": plan.unsplit,
         "subjects": {
             "distinct": len(candidates.subject_names),
             "images": int((candidates.subjects >= 0).sum()),
@@ -72,6 +73,8 @@ def _warnings(plan: Plan, candidates: Candidates) -> list[str]:
         told.append(
             f"{plan.straddling:,} people are shown in more than one split; --split makes splits that part them"
         )
+    if plan.unsplit:
+        told.append(f"{plan.unsplit:,} images without a split, used for training")
     if candidates.checks.faceless:
         told.append(
             "images that can show no face, near-black or without contrast, are kept; dataset.json names them"

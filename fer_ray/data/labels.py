@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 #: The seven emotions in the order of FER2013's codes 0 to 6.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -29,6 +30,8 @@ def _by_spelling(table: dict[str, str]) -> dict[str, str]:
 
 _EMOTION_OF = _by_spelling(_EMOTION_SPELLINGS)
 _SPLIT_OF = _by_spelling(_SPLIT_SPELLINGS)
+#: What may follow a split's name: test_set, train_images, val-2, train-00000-of-00002.
+_SPLIT_SUFFIX = re.compile(r"(data|images?)?(set)?(\d+(of\d+)?)?$")
 #: File names such as Training_3908.jpg keep the official split through any later shuffling of folders.
 _OFFICIAL_PREFIX = re.compile(r"(training|publictest|privatetest)_", re.IGNORECASE)
 
@@ -47,14 +50,20 @@ def class_name(text: str) -> str:
     return _EMOTION_OF.get(plain(stripped), stripped)
 
 
+@lru_cache(1024)
+def class_key(name: str) -> str:
+    """What all spellings of a class have in common, of one that is no emotion too."""
+    return plain(class_name(name))
+
+
 def is_emotion(name: str) -> bool:
     """Whether a class name is one of the emotions that have known spellings."""
     return name in _EMOTION_SPELLINGS
 
 
 def split_name(text: str) -> str | None:
-    """The split that a folder or a Usage value names; None if it names none."""
-    return _SPLIT_OF.get(plain(text))
+    """The split that a folder, a file or a Usage value names; None if it names none."""
+    return _SPLIT_OF.get(_SPLIT_SUFFIX.sub("", plain(text), count=1))
 
 
 def official_split(file_name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Finds out what a source is: by what lies there, or by what the user says."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,9 +9,8 @@ from typing import IO
 
 from fer_ray.data.csv_labels import CsvLabels
 from fer_ray.data.csv_source import CsvSource, columns_of
-from fer_ray.data.entries import Layout, Listing, Wishes
+from fer_ray.data.entries import Layout, Listing, Wishes, ignored_files
 from fer_ray.data.image_collections import Collection, FileCollection
-from fer_ray.data.image_files import LFS_POINTER
 from fer_ray.data.image_shape import Channels
 from fer_ray.data.image_source import ImageSource
 from fer_ray.data.joined_source import JoinedSource
@@ -20,6 +19,7 @@ from fer_ray.data.labels import split_name
 from fer_ray.data.layouts import LAYOUTS
 from fer_ray.data.parquet_collection import ParquetCollection, parquet_files
 from fer_ray.data.places import Place, locate, read_start
+from fer_ray.data.schema import MANIFEST, REJECTED
 from fer_ray.data.sources import Source
 from fer_ray.data.votes import VoteRow, read_votes
 from fer_ray.data.zip_place import ZipPlace
@@ -31,6 +31,8 @@ FORMATS = ("auto", "csv", "parquet", *(layout.name for layout in LAYOUTS))
 
 _KINDS = "a CSV file, a Parquet file, a ZIP archive or a folder"
 _FETCHED_BYTES = 8 << 20
+#: More than what Git LFS leaves in place of a file.
+_POINTER_BYTES = 1024
 #: Where several CSV files hold the same images, as in the challenge's archive, the one to take.
 _WHOLE_CSV = ("icml_face_data.csv", "fer2013.csv")
 
@@ -89,9 +91,6 @@ def _open_file(place: Place, path: str, request: _Request) -> Source:
     start = read_start(place, path, 4096)
     if not start:
         raise DataError(where, "the source must hold images", "an empty file")
-    if start.startswith(LFS_POINTER):
-        remedy = "Run `git lfs pull` where it came from"
-        raise DataError(where, "the source must be fetched", "a Git LFS pointer", remedy)
     if start.startswith(b"PK\x03\x04"):
         name = path.rpartition("/")[2].removesuffix(".zip")
         return _open_place(ZipPlace(_open_archive(place, path, request.progress), name, where), request)
@@ -103,7 +102,7 @@ def _open_file(place: Place, path: str, request: _Request) -> Source:
     if b"\0" in start:
         remedy = "Unpack other archives before the import"
         raise DataError(where, f"the source must be {_KINDS}", "a binary file of another kind", remedy)
-    return CsvSource(place, path, CsvLabels(request.wishes, votes=request.votes), request.size)
+    return _csv(place, path, request)
 
 
 def _open_place(place: Place, request: _Request) -> Source:
@@ -111,13 +110,15 @@ def _open_place(place: Place, request: _Request) -> Source:
     tables = parquet_files(listing.others)
     # Beside images, CSV and Parquet files are annotations.
     bare = request.format == "auto" and not listing.images
+    if bare or request.format == "parquet":
+        _check_fetched(listing)
     csvs = _csv_files(listing) if bare or request.format == "csv" else []
     if csvs or request.format == "csv":
         return _csvs(listing, csvs, request)
     if (bare and tables) or request.format == "parquet":
         if not tables:
             raise DataError(place.where, "must hold Parquet files", "none")
-        return _images(ParquetCollection(place, tables, request.wishes), request)
+        return _images(ParquetCollection(place, tables, request.wishes, _ignored(listing, tables)), request)
     layout = _layout(listing, request.format)
     return _images(FileCollection(layout, listing, layout.read(listing, request.wishes)), request)
 
@@ -155,7 +156,7 @@ def _csvs(listing: Listing, paths: Sequence[str], request: _Request) -> Source:
     whole = [names[name] for name in _WHOLE_CSV if name in names]
     if whole or len(paths) == 1:
         path = whole[0] if whole else paths[0]
-        return CsvSource(place, path, CsvLabels(request.wishes, votes=request.votes), request.size)
+        return _csv(place, path, request, _ignored(listing, [path]))
     splits = {path: split_name(PurePosixPath(path).stem) for path in paths}
     if not paths or None in splits.values() or len(set(splits.values())) < len(paths):
         raise DataError(
@@ -165,10 +166,32 @@ def _csvs(listing: Listing, paths: Sequence[str], request: _Request) -> Source:
             "Name the file itself",
         )
     parts = {
-        path: CsvSource(place, path, CsvLabels(request.wishes, split=split), request.size)
+        path: CsvSource(
+            place, path, CsvLabels(request.wishes, split=split), request.size, _ignored(listing, paths)
+        )
         for path, split in splits.items()
     }
     return JoinedSource(place.name, parts)
+
+
+def _csv(place: Place, path: str, request: _Request, ignored: Mapping[str, int] | None = None) -> Source:
+    """One CSV file; its name tells the split, as a Parquet file's does, unless there is a `Usage`."""
+    split = None if request.votes else split_name(PurePosixPath(path).stem)
+    labels = CsvLabels(request.wishes, split, request.votes)
+    return CsvSource(place, path, labels, request.size, ignored)
+
+
+def _check_fetched(listing: Listing) -> None:
+    """Where images are not what is read, tables and archives that Git LFS left behind are what was meant."""
+    for path in listing.named(lambda name: name.endswith((".csv", ".parquet", ".zip"))):
+        if listing.sizes[path] < _POINTER_BYTES:
+            read_start(listing.place, path, _POINTER_BYTES)
+
+
+def _ignored(listing: Listing, used: Sequence[str]) -> dict[str, int]:
+    """Counts the files that are not read, but for those of our own data sets that are no images."""
+    own = listing.named(lambda name: name in {MANIFEST, REJECTED})
+    return ignored_files(listing.sizes, [*used, *own])
 
 
 def _read_votes(source: str | Path) -> Sequence[VoteRow]:
@@ -176,6 +199,7 @@ def _read_votes(source: str | Path) -> Sequence[VoteRow]:
     if path is None:
         raise DataError(str(source), "the votes must be a file, FER+'s fer2013new.csv", "a folder")
     where = f"{place.where}/{path}"
+    read_start(place, path, _POINTER_BYTES)
     try:
         with place.open(path) as file:
             return read_votes(file, where)

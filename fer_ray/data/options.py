@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from fer_ray.data.labels import class_name
+from fer_ray.data.labels import class_key
 from fer_ray.data.subjects import compile_group
 from fer_ray.errors import ConfigError
 
@@ -48,8 +48,8 @@ class WriteOptions:
 
     @cached_property
     def kept_classes(self) -> frozenset[str]:
-        """The classes to keep, as the data set spells them; empty for all."""
-        return frozenset(map(class_name, self.classes))
+        """What all spellings of the classes to keep have in common; empty for all."""
+        return frozenset(map(class_key, self.classes))
 
     @cached_property
     def group_pattern(self) -> re.Pattern[str] | None:

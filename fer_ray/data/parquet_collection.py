@@ -14,11 +14,11 @@ from fer_ray.data.known_names import subject_in_name
 from fer_ray.data.labels import split_name
 from fer_ray.data.parquet_columns import Columns, find_columns
 from fer_ray.data.places import Place
-from fer_ray.data.schema import MANIFEST, REJECTED, read_card
+from fer_ray.data.schema import MANIFEST, PIECE_BYTES, REJECTED, read_card, rows_within
 from fer_ray.data.sources import Refusal
 from fer_ray.errors import DataError
 
-_ROWS_PER_PIECE = 256
+_MOST_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class _File:
     split: str | None
     columns: Columns
     rows: int
+    rows_per_piece: int
+
+    def split_of(self, said: str | None) -> str | None:
+        """A row's split: what its column says, or else the file's name."""
+        return self.split if said is None else split_name(said)
 
 
 class ParquetCollection:
@@ -36,6 +41,7 @@ class ParquetCollection:
         place: Where the files lie.
         paths: The files.
         wishes: Names for the labels.
+        ignored: Files beside them that are not read, counted by what they are.
 
     Raises:
         DataError: If a file is broken, has no images or labels, or has numbers as labels that nobody named.
@@ -43,9 +49,15 @@ class ParquetCollection:
 
     refused: Sequence[Refusal] = ()
 
-    def __init__(self, place: Place, paths: Sequence[str], wishes: Wishes) -> None:
+    def __init__(
+        self, place: Place, paths: Sequence[str], wishes: Wishes, ignored: Mapping[str, int] | None = None
+    ) -> None:
         self._place, self.name = place, place.name
-        self._files = [self._open_file(path, wishes) for path in paths]
+        self._files = [self._open_file(path) for path in paths]
+        labels = (pair for file in self._files for pair in self._labels_of(file))
+        where = place.where if len(paths) > 1 else f"{place.where}: {paths[0]}"
+        wishes.labels.check_splits(where, labels, wishes.merge_classes)
+        self._ignored = dict(ignored or {})
         self.total = sum(file.rows for file in self._files)
         # Beside the files: they may lie in a folder of an archive.
         manifest = str(PurePosixPath(paths[0]).parent / MANIFEST)
@@ -59,7 +71,7 @@ class ParquetCollection:
             with self._opened(file.path) as opened:
                 row = 0
                 for batch in opened.iter_batches(
-                    _ROWS_PER_PIECE, columns=file.columns.names, use_threads=False
+                    file.rows_per_piece, columns=file.columns.names, use_threads=False
                 ):
                     yield self._entries(file, batch, row, seen)
                     row += batch.num_rows
@@ -75,15 +87,23 @@ class ParquetCollection:
             "kind": "fer_ray data set" if self._own else "parquet",
             "files": len(self._files),
             "columns": sorted({name for file in self._files for name in file.columns.names}),
+            "ignored_files": self._ignored,
         }
 
-    def _open_file(self, path: str, wishes: Wishes) -> _File:
-        where = f"{self._place.where}: {path}"
+    def _open_file(self, path: str) -> _File:
         with self._opened(path) as file:
-            columns = find_columns(file.schema_arrow, where)
-            labels = columns.distinct_labels(file.read([columns.label], use_threads=False).column(0))
-            wishes.labels.check_labels(where, labels, wishes.merge_classes)
-            return _File(path, _split_in_path(path), columns, file.metadata.num_rows)
+            columns = find_columns(file.schema_arrow, f"{self._place.where}: {path}")
+            rows = rows_within(PIECE_BYTES, _row_bytes(file.metadata), _MOST_ROWS)
+            return _File(path, _split_in_path(path), columns, file.metadata.num_rows, rows)
+
+    def _labels_of(self, file: _File) -> set[tuple[str | None, str]]:
+        """The different pairs of a split and a label in a file."""
+        columns, pairs = file.columns, set[tuple[str | None, str | None]]()
+        names = [name for name in (columns.label, columns.split) if name is not None]
+        with self._opened(file.path) as opened:
+            for batch in opened.iter_batches(columns=names, use_threads=False):
+                pairs.update(zip(columns.splits(batch), columns.labels(batch), strict=True))
+        return {(file.split_of(split), label) for split, label in pairs if label is not None}
 
     def _entries(self, file: _File, batch: pa.RecordBatch, start: int, seen: set[str]) -> list[Entry]:
         columns = file.columns
@@ -91,7 +111,7 @@ class ParquetCollection:
             columns.images(batch),
             columns.labels(batch),
             columns.splits(batch),
-            columns.soft_labels(batch),
+            columns.soft_labels(batch, f"{self._place.where}: {file.path}", start),
             strict=True,
         )
         entries = []
@@ -106,7 +126,7 @@ class ParquetCollection:
                 Entry(
                     name,
                     label,
-                    file.split if split is None else split_name(split),
+                    file.split_of(split),
                     subject_in_name(PurePosixPath(name).name),
                     soft_label=soft_label,
                     refusal=refusal,
@@ -128,6 +148,12 @@ class ParquetCollection:
 def parquet_files(paths: Sequence[str]) -> list[str]:
     """Those of a place's files that are Parquet files with images; not what an import of ours refused."""
     return [p for p in paths if p.lower().endswith(".parquet") and PurePosixPath(p).name != REJECTED]
+
+
+def _row_bytes(metadata: pq.FileMetaData) -> int:
+    """How large the rows of a file are, uncompressed, where they are largest."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
 
 
 def _split_in_path(path: str) -> str | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fer_ray.data.schema import SOFT_LABEL
 from fer_ray.data.sources import SoftLabel
@@ -15,6 +14,8 @@ from fer_ray.errors import DataError
 _IMAGE_NAMES = ("image", "img", "picture", "jpeg", "png", "bytes")
 _LABEL_NAMES = ("label", "labels", "emotion", "expression", "class", "target")
 _SPLIT_NAMES = ("split", "usage")
+#: How far shares may miss their sum, as those of 16 bits do.
+_ROUNDING = 0.01
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,6 @@ class Columns:
         """All that are read."""
         return [n for n in (self.image, self.label, self.split, self.soft_label) if n is not None]
 
-    def distinct_labels(self, column: pa.ChunkedArray) -> set[str]:
-        """The different labels in a column."""
-        return {label for label in map(self._label, pc.unique(column).to_pylist()) if label is not None}
-
     def images(self, batch: pa.RecordBatch) -> Iterator[tuple[bytes | None, str | None]]:
         """Each row's encoded image, and its path where it has one."""
         for value in batch.column(self.image).to_pylist():
@@ -59,13 +56,25 @@ class Columns:
         """Each row's split, as the file calls it."""
         return batch.column(self.split).to_pylist() if self.split else [None] * batch.num_rows
 
-    def soft_labels(self, batch: pa.RecordBatch) -> list[SoftLabel | None]:
-        """Each row's soft label."""
+    def soft_labels(self, batch: pa.RecordBatch, where: str, start: int) -> list[SoftLabel | None]:
+        """Each row's soft label; the first row is the file's row `start`.
+
+        Raises:
+            DataError: If one is no shares of a whole.
+        """
         if self.soft_label is None:
             return [None] * batch.num_rows
+        rows = batch.column(self.soft_label).to_pylist()
+        wrong = next(
+            (n for n, shares in enumerate(rows) if shares is not None and not _are_shares(shares)), None
+        )
+        if wrong is not None:
+            rule = f"shares in {self.soft_label} must be at least 0 and sum to 1"
+            remedy = "Mend them, or give the column another name"
+            raise DataError(f"{where}:{start + wrong}", rule, str(rows[wrong]), remedy)
         return [
             None if shares is None else {n: s for n, s in zip(self.classes, shares, strict=True) if s}
-            for shares in batch.column(self.soft_label).to_pylist()
+            for shares in rows
         ]
 
     def _label(self, value: Any) -> str | None:
@@ -100,6 +109,11 @@ def _holds_shares(schema: pa.Schema, classes: int) -> bool:
         return False
     kind = schema.field(SOFT_LABEL).type
     return bool(pa.types.is_fixed_size_list(kind)) and kind.list_size == classes
+
+
+def _are_shares(shares: Sequence[float | None]) -> bool:
+    numbers = [share for share in shares if share is not None and share >= 0]
+    return len(numbers) == len(shares) and abs(sum(numbers) - 1) < _ROUNDING
 
 
 def _one(

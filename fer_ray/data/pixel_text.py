@@ -99,8 +99,13 @@ def _parse_row(text: bytes, count: int) -> Pixels | tuple[str, str]:
         return "non-numeric pixel value", repr(wrong[:40].decode(errors="replace"))
     if len(tokens) != count:
         return "wrong pixel count", f"{len(tokens)} instead of {count}"
-    values = [int(token) for token in tokens]
-    outside = next((value for value in values if not 0 <= value <= 255), None)
+    outside = next((token for token in tokens if not _is_pixel(token)), None)
     if outside is not None:
-        return "pixel value out of range", str(outside)[:40]
-    return np.array(values, np.uint8)
+        return "pixel value out of range", outside[:40].decode()
+    return np.array([int(token[-3:]) for token in tokens], np.uint8)
+
+
+def _is_pixel(token: bytes) -> bool:
+    """Whether a whole number is one of 0 to 255; Python itself makes none of thousands of digits."""
+    digits = token.removeprefix(b"-").lstrip(b"0")
+    return not digits or (not token.startswith(b"-") and len(digits) <= 3 and int(digits) <= 255)

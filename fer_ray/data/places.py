@@ -14,6 +14,8 @@ from fer_ray.data.sources import Refusal
 from fer_ray.errors import DataError
 from fer_ray.filesystems import has_credentials, open_filesystem, without_secrets
 
+#: The start of the text file that Git LFS leaves where a file was not fetched.
+LFS_POINTER = b"version https://git-lfs"
 #: Files that are asked for at once on a filesystem where each takes a journey.
 _REMOTE_READERS = 16
 
@@ -47,6 +49,11 @@ class Place(Protocol):
         """Opens a file that is too large for memory, for reading from any position."""
 
 
+def as_text(path: str) -> str:
+    """A path with its odd bytes replaced, if it is no UTF-8: what can be written down."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def is_hidden(path: str) -> bool:
     """Whether a path is of a file that no data set means: ``.DS_Store``, ``.git/...``, ``__MACOSX/...``."""
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(path).parts)
@@ -74,12 +81,24 @@ def read_start(place: Place, path: str, limit: int) -> bytes:
     """The beginning of a file without which there is no source.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If it cannot be read, or was left behind by Git LFS.
     """
     try:
-        return place.read(path, limit)
+        return check_fetched(place.read(path, limit), f"{place.where}/{path}")
     except OSError as error:
         raise DataError(f"{place.where}/{path}", "the source must be readable", str(error)) from error
+
+
+def check_fetched(content: bytes, where: str) -> bytes:
+    """Gives a file's content back.
+
+    Raises:
+        DataError: If Git LFS left it behind in place of the file.
+    """
+    if content.startswith(LFS_POINTER):
+        remedy = "Run `git lfs pull` where it came from"
+        raise DataError(where, "the file must be fetched", "a Git LFS pointer", remedy)
+    return content
 
 
 class LocalFolder:
@@ -89,7 +108,7 @@ class LocalFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.name, self.where = root.resolve().name, str(root)
+        self.name, self.where = as_text(root.resolve().name), as_text(str(root))
         self.refused: Sequence[Refusal] = ()
 
     def files(self) -> Mapping[str, int]:
@@ -100,7 +119,9 @@ class LocalFolder:
             below[:] = [name for name in below if not is_hidden(name)]
             links = (path for path in (Path(folder, name) for name in below) if path.is_symlink())
             linked += [
-                Refusal(path.relative_to(self._root).as_posix(), "link to a folder", "not followed", b"")
+                Refusal(
+                    as_text(path.relative_to(self._root).as_posix()), "link to a folder", "not followed", b""
+                )
                 for path in sorted(links)
             ]
             for path in (Path(folder, name) for name in names if not is_hidden(name)):
@@ -120,7 +141,7 @@ class LocalFolder:
 
     def open(self, path: str) -> IO[bytes]:
         """Opens a file; pyarrow reads it without Python's help."""
-        file: IO[bytes] = pyarrow.OSFile(str(self._root / path))
+        file: IO[bytes] = pyarrow.OSFile(os.fsencode(self._root / path))
         return file
 
 

@@ -14,11 +14,11 @@ from fer_ray.data.duplicates import (
     find_duplicates,
     group_identical,
 )
-from fer_ray.data.labels import class_order
+from fer_ray.data.labels import class_key, class_order
 from fer_ray.data.options import WriteOptions
 from fer_ray.data.schema import SPLITS
 from fer_ray.data.soft_labels import Shares, to_array
-from fer_ray.data.splits import TRAIN, complete_splits
+from fer_ray.data.splits import TRAIN, UNKNOWN, complete_splits
 from fer_ray.data.subjects import NOBODY, join_subjects
 from fer_ray.errors import DataError
 
@@ -35,6 +35,7 @@ class Plan:
         kept: Shape (N,).
         duplicates: What was found.
         straddling: Subjects that are shown in more than one split.
+        unsplit: Images without a split in a source that has some.
         origin: Where the splits come from, in words.
     """
 
@@ -45,6 +46,7 @@ class Plan:
     kept: Mask
     duplicates: Duplicates
     straddling: int
+    unsplit: int
     origin: str
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -102,6 +104,7 @@ def make_plan(name: str, candidates: Candidates, refused: dict[str, int], option
         kept=kept,
         duplicates=find_duplicates(groups, splits, labels),
         straddling=_straddling(subjects[known], splits[known]),
+        unsplit=0 if options.split else _unsplit(candidates.splits),
         origin=origin,
     )
 
@@ -113,7 +116,8 @@ def _classes(
     if not candidates.digests:
         reasons = ", ".join(f"{count} {reason}" for reason, count in found.items()) or "no images"
         raise DataError(name, "must hold images that can be read", reasons)
-    absent = ", ".join(sorted(options.kept_classes - set(candidates.names)))
+    shown = set(map(class_key, candidates.names))
+    absent = ", ".join(name for name in options.classes if class_key(name) not in shown)
     if absent:
         others = ", ".join(class_order({*candidates.names, *candidates.left_out}))
         raise DataError(
@@ -123,6 +127,12 @@ def _classes(
     if len(classes) < 2:
         raise DataError(name, "must hold images of at least two classes", ", ".join(classes))
     return classes
+
+
+def _unsplit(splits: Integers) -> int:
+    """Images without a split, unless all are."""
+    without = int((splits == UNKNOWN).sum())
+    return without if without < len(splits) else 0
 
 
 def _straddling(subjects: Integers, splits: Integers) -> int:

@@ -18,6 +18,8 @@ MANIFEST = "dataset.json"
 REJECTED = "rejected.parquet"
 #: Small enough that a reader can take part of a split, large enough that its overhead is nothing.
 ROWS_PER_GROUP = 1024
+#: Of a piece of a data set that is decoded at once; several are in memory, some for each core.
+PIECE_BYTES = 8 << 20
 #: Of the Parquet files; the images in them are PNGs without compression of their own.
 COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
@@ -42,6 +44,11 @@ def split_schema(classes: Sequence[str], soft_labels: bool = False) -> pa.Schema
         columns.append((SOFT_LABEL, pa.list_(pa.float32(), len(classes))))
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     return pa.schema(columns, metadata=metadata)
+
+
+def rows_within(memory: int, row_bytes: int, most: int = ROWS_PER_GROUP) -> int:
+    """How many rows of `row_bytes` fit into `memory` bytes: at least one, and at most `most`."""
+    return max(1, min(most, memory // max(1, row_bytes)))
 
 
 def split_file(split: str) -> str:

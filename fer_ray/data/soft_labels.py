@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_ray.data.duplicates import Integers
+from fer_ray.data.labels import class_key
 from fer_ray.data.sources import SoftLabel
 
 Shares = NDArray[np.float32]
@@ -23,11 +24,11 @@ def to_array(soft_labels: Sequence[SoftLabel | None], labels: Integers, classes:
         float32, shape (N, K); each row sums to 1.
     """
     shares = np.zeros((len(labels), len(classes)), np.float64)
-    columns = {name: column for column, name in enumerate(classes)}
+    columns = {class_key(name): column for column, name in enumerate(classes)}
     for row, soft_label in enumerate(soft_labels):
         for name, share in (soft_label or {}).items():
-            if name in columns:
-                shares[row, columns[name]] = share
+            if class_key(name) in columns:
+                shares[row, columns[class_key(name)]] += share
     without = np.flatnonzero(shares.sum(axis=1) <= 0)
     shares[without, labels[without]] = 1
     sums = shares.sum(axis=1, keepdims=True)

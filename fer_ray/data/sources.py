@@ -18,7 +18,7 @@ class Refusal:
         path: Where it came from: a file's relative path, or a row of a CSV file.
         reason: One of few, counted in the report, such as ``truncated``.
         detail: What was found.
-        content: The source's bytes, so that nothing is lost.
+        content: The source's bytes, so that nothing is lost; empty where its label alone was the reason.
     """
 
     path: str

@@ -52,7 +52,8 @@ def complete_splits(
     splits[splits == UNKNOWN] = TRAIN
     missing = [split for split in (TEST, VALIDATION) if split not in known]
     if not (splits == TRAIN).any():
-        raise DataError("source", "must hold images to train on", "only " + _names(known))
+        remedy = "Name the folder of all splits, or add --split 80/10/10 to make them anew"
+        raise DataError("source", "must hold images to train on", "only " + _names(known), remedy)
     cut = Fraction(0)
     for split in missing:
         rest = np.flatnonzero(splits == TRAIN)

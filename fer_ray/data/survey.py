@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from fer_ray.data.checks import find_faceless
 from fer_ray.data.dataset import Dataset
 from fer_ray.data.duplicates import Integers, Mask
 from fer_ray.data.images import decode_png_into
-from fer_ray.data.schema import ROWS_PER_GROUP, SPLITS
+from fer_ray.data.schema import SPLITS, rows_within
 from fer_ray.data.shown import Conflict, Face
 from fer_ray.errors import DataError
 from fer_ray.pixels import Pixels
@@ -187,7 +188,7 @@ class _SplitReader:
 
     def _batches(self) -> Iterator[tuple[Integers, pa.Array, list[str]]]:
         """Row numbers, encoded images and paths, piece by piece."""
-        size = max(1, min(ROWS_PER_GROUP, _PIECE // int(np.prod(self.data.image_shape))))
+        size = rows_within(_PIECE, prod(self.data.image_shape))
         start = 0
         try:
             with self.data.open_split(self.split) as file:

@@ -53,7 +53,7 @@ def test_import_as_json(csv, tmp_path):
 def test_import_with_every_choice_about_labels_and_splits(csv, tmp_path):
     words = (
         "--label-map",
-        "6=calm",
+        "neutral=calm",
         "--classes",
         "happy,sad,neutral,fear",
         "--split",

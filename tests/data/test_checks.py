@@ -101,6 +101,18 @@ def test_grey_stored_as_colour_is_counted_and_kept_grey(folders, tmp_path):
     assert found(data) == {checks.GREY_AS_COLOUR: 3}
 
 
+def test_grey_in_a_data_set_in_colour_is_counted(folders, tmp_path):
+    for number, path in enumerate(sorted(folders.rglob("*.png"))):
+        grey = np.asarray(Image.open(path))
+        if number >= 5:
+            shapes.save(path, np.stack([grey, grey // 2, 255 - grey], axis=-1))
+        elif number >= 2:
+            Image.open(path).convert("RGB").save(path)
+    data = import_dataset(folders, tmp_path / "out")
+    assert data.image_shape[2] == 3
+    assert found(data) == {checks.GREY_AMONG_COLOUR: 5}
+
+
 def test_colour_that_is_made_grey_is_counted(folders, tmp_path):
     path = folders / "sad" / "colour.png"
     shapes.save(path, np.stack([FACES.images[0], 255 - FACES.images[0], FACES.images[1]], axis=-1))

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +29,16 @@ def test_every_pixel_and_label_arrives(faces, tmp_path):
     assert data.report["images"] == data.report["kept"] == data.report["distinct"] == 80
     assert data.report["splits"] == "as the source has them"
     assert rejected(data) == []
+
+
+def test_a_file_and_a_folder_whose_names_are_no_text_are_read(faces, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    source = faces.write_csv(folder / os.fsdecode(b"f\xe9r.csv"))
+    for number, path in enumerate((folder, source)):
+        data = import_dataset(path, tmp_path / f"out{number}")
+        images = pq.read_table(data.path / "train.parquet").column("image").to_pylist()
+        assert images[0]["path"] == "f\ufffdr.csv:2"
 
 
 def test_columns_in_another_order_with_spaces_in_their_names(faces, tmp_path):

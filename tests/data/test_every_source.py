@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import source_shapes as shapes
+from PIL import Image
 
-from fer_ray.data import SPLITS
+from fer_ray.data import SPLITS, checks
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.opening import FORMATS
 
@@ -84,6 +87,56 @@ def test_a_format_can_be_said(kind, tmp_path):
     assert data.report["source"]["kind"] == kind.reported
 
 
+def test_pictures_whose_annotation_refused_them_are_not_kept(tmp_path):
+    data = import_dataset(shapes.affectnet_tables(tmp_path, FACES), tmp_path / "out")
+    rows = pq.read_table(data.path / "rejected.parquet").to_pylist()
+    assert [(row["reason"], row["detail"], row["content"]) for row in rows] == [
+        ("no emotion", "no face", b""),
+        ("no emotion", "none", b""),
+    ]
+
+
+def test_raf_dbs_list_in_its_right_spelling(tmp_path):
+    source = shapes.raf_db(tmp_path, FACES)
+    plain = import_dataset(source, tmp_path / "plain")
+    (source / "EmoLabel" / "list_patition_label.txt").rename(source / "list_partition_label.txt")
+    assert import_dataset(source, tmp_path / "out").fingerprint == plain.fingerprint
+
+
+def test_raf_dbs_mirror_of_numbered_folders_beside_tables(reference, tmp_path):
+    source = shapes.numbered_folders(tmp_path, FACES)
+    shapes.write(source / "train_labels.csv", "image,label\n0.png,1\n")
+    shapes.write(source / "test_labels.csv", "image,label\n63.png,1\n")
+    data = import_dataset(source, tmp_path / "out", label_map="raf-db")
+    assert data.fingerprint == reference.fingerprint
+    assert data.report["source"]["ignored_files"] == {".csv": 2}
+
+
+def test_raf_dbs_mirror_in_parquet_files_without_a_description(reference, tmp_path):
+    for split in SPLITS:
+        rows = [
+            {"image": {"bytes": shapes.png(image), "path": None}, "label": shapes.RAF_DB.index(label) + 1}
+            for _, image, label, each in FACES
+            if each == split
+        ]
+        (tmp_path / "mirror").mkdir(exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "mirror" / f"{split}-00000-of-00001.parquet")
+    data = import_dataset(tmp_path / "mirror", tmp_path / "out", label_map="raf-db")
+    assert data.fingerprint == reference.fingerprint
+
+
+def test_faces_are_cut_out_of_pictures_as_they_are_seen(tmp_path):
+    source = shapes.expw(tmp_path, FACES)
+    plain = import_dataset(source, tmp_path / "plain")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in (source / "image").iterdir():
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, "PNG", exif=exif)
+    data = import_dataset(source, tmp_path / "out")
+    assert data.fingerprint == plain.fingerprint
+    assert data.report["checks"] == {checks.TURNED: 70}
+
+
 @pytest.mark.parametrize("make", [shapes.affectnet_tables, shapes.expw], ids=["AffectNet", "ExpW"])
 def test_faces_are_cut_out_of_pictures(make, tmp_path):
     data = import_dataset(make(tmp_path, FACES), tmp_path / "out")
@@ -132,8 +185,6 @@ def test_nobody_is_in_two_splits(make, tmp_path):
 
 
 def paths(data, split):
-    import pyarrow.parquet as pq
-
     return [
         image["path"] for image in pq.read_table(data.path / f"{split}.parquet").column("image").to_pylist()
     ]

@@ -8,6 +8,7 @@ from PIL import Image
 
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.labels import EMOTIONS
+from fer_ray.data.options import WriteOptions
 from fer_ray.errors import DataError
 
 
@@ -33,6 +34,7 @@ def test_official_splits_come_back_from_file_names(faces, folders, tmp_path):
     assert totals(data) == {"train": 40, "validation": 20, "test": 20}
     paths = pq.read_table(data.path / "validation.parquet").column("image").to_pylist()
     assert all(image["path"].startswith("test/") and "/PublicTest_" in image["path"] for image in paths)
+    assert data.report["source"]["notes"] == {"in the split of their file's name, not their folder's": 20}
 
 
 def test_other_spellings_wrappers_and_clutter(make_faces, tmp_path):
@@ -83,6 +85,62 @@ def test_splits_inside_classes(make_faces, tmp_path):
     assert totals(import_dataset(root, tmp_path / "out")) == {"train": 40, "validation": 20, "test": 20}
 
 
+def test_of_several_split_folders_the_innermost_decides(make_faces, tmp_path):
+    place = {"Training": "train", "PublicTest": "val", "PrivateTest": "test_set"}
+    faces = make_faces(80)
+    roots = [
+        faces.write_folders(
+            tmp_path / "wrapped", lambda f, i: f"Training/{place[f.usages[i]]}/{f.labels[i]}/{i}.png"
+        ),
+        faces.write_folders(
+            tmp_path / "inside", lambda f, i: f"{f.labels[i]}/{place[f.usages[i]]}/more/{i}.png"
+        ),
+    ]
+    for root in roots:
+        data = import_dataset(root, tmp_path / f"{root.name}_out")
+        assert data.classes == EMOTIONS
+        assert totals(data) == {"train": 40, "validation": 20, "test": 20}
+        assert data.report["unsplit"] == 0
+
+
+def test_images_in_no_split_folder_beside_others_are_told(make_faces, tmp_path):
+    place = {"Training": "train", "PublicTest": "val", "PrivateTest": "holdout"}
+    root = make_faces(160).write_folders(
+        tmp_path / "faces", lambda f, i: f"{place[f.usages[i]]}/{f.labels[i]}/{i}.png"
+    )
+    report = import_dataset(root, tmp_path / "out").report
+    assert report["unsplit"] == 40
+    assert "40 images without a split, used for training" in report["warnings"]
+    options = WriteOptions(split=(34, 33, 33))
+    assert import_dataset(root, tmp_path / "cut", options=options).report["unsplit"] == 0
+
+
+def test_a_stray_image_does_not_hide_a_wrapper(make_faces, tmp_path):
+    kinds = ("zebra", "ant")
+    root = make_faces(60).write_folders(tmp_path / "animals", lambda f, i: f"images/{kinds[i % 2]}/{i}.png")
+    Image.new("L", (12, 12)).save(root / "cover.png")
+    data = import_dataset(root, tmp_path / "out")
+    assert data.classes == ("ant", "zebra") and data.report["refused"] == {"unknown label": 1}
+
+
+def test_another_case_is_the_same_class(make_faces, tmp_path):
+    spelled = {"Training": "train/Bored", "PublicTest": "val/bored", "PrivateTest": "test/BORED"}
+    root = make_faces(80).write_folders(
+        tmp_path / "faces",
+        lambda f, i: (
+            f"{spelled[f.usages[i]]}/{i}.png"
+            if i % 3
+            else f"{spelled[f.usages[i]].split('/')[0]}/happy/{i}.png"
+        ),
+    )
+    shutil.copytree(root / "test" / "BORED", root / "train" / "bored")
+    data = import_dataset(
+        root, tmp_path / "out", options=WriteOptions(classes=("bored", "happy"), keep_duplicates=True)
+    )
+    assert data.classes == ("happy", "BORED")
+    assert all(data.counts[split]["BORED"] for split in data.counts)
+
+
 def test_other_classes_than_emotions(make_faces, tmp_path):
     kinds = ("zebra", "ant")
     root = make_faces(60).write_folders(tmp_path / "animals", lambda f, i: f"{kinds[i % 2]}/{i}.png")
@@ -105,6 +163,24 @@ def test_two_folders_of_one_emotion_need_a_word(folders, tmp_path):
         import_dataset(folders, tmp_path / "out")
     data = import_dataset(folders, tmp_path / "out", merge_classes=True)
     assert data.classes == EMOTIONS
+
+
+def test_two_folders_of_one_emotion_for_training_need_a_word_wherever_they_lie(folders, tmp_path):
+    (folders / "more").mkdir()
+    shutil.copytree(folders / "train" / "happy", folders / "more" / "Joy")
+    with pytest.raises(DataError, match=r"Joy, happy.*--merge-classes"):
+        import_dataset(folders, tmp_path / "out")
+
+
+def test_a_class_folder_whose_name_is_no_text_is_one_error(folders, tmp_path):
+    os.rename(folders / "train" / "happy", os.fsencode(folders / "train") + b"/caf\xe9")
+    with pytest.raises(DataError, match=r"class folders must be UTF-8\. Received: caf\ufffd\. Rename"):
+        import_dataset(folders, tmp_path / "out")
+
+
+def test_a_link_whose_name_is_no_text_is_counted(folders, tmp_path):
+    os.symlink(os.fsencode(folders / "train"), os.fsencode(folders) + b"/caf\xe9")
+    assert import_dataset(folders, tmp_path / "out").report["refused"] == {"link to a folder": 1}
 
 
 def test_numbered_folders_are_never_guessed(make_faces, tmp_path):

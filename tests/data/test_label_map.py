@@ -111,6 +111,81 @@ def test_a_csv_files_numbers_can_mean_something_else(tmp_path):
     assert [data.classes[label] for label in labels] == [said[image.tobytes()] for image in images]
 
 
+def _csv_of(tmp_path, labels):
+    rows = [f"{label},{shapes._pixels(image)}" for label, image in zip(labels, FACES.images, strict=True)]
+    return shapes.write(tmp_path / "faces.csv", "\n".join(["emotion,pixels", *rows]) + "\n")
+
+
+def _parquet_of(tmp_path, labels):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = [shapes.png(image) for image in FACES.images]
+    pq.write_table(pa.table({"image": images, "label": list(labels)}), tmp_path / "faces.parquet")
+    return tmp_path / "faces.parquet"
+
+
+def _numbers(make, tmp_path, as_text):
+    """A source whose labels are RAF-DB's numbers, but for the first."""
+    numbers = ["-1", *(as_text(shapes.RAF_DB.index(label) + 1) for label in FACES.labels[1:])]
+    return make(tmp_path, numbers)
+
+
+@pytest.mark.parametrize("as_text", [str, "{}.0".format, "0{}".format], ids=["1", "1.0", "01"])
+@pytest.mark.parametrize("make", [_csv_of, _parquet_of], ids=["CSV", "Parquet"])
+def test_a_number_is_its_value_and_a_negative_one_is_no_label(make, as_text, tmp_path):
+    data = import_dataset(_numbers(make, tmp_path, as_text), tmp_path / "out", label_map="raf-db")
+    assert data.classes == EMOTIONS
+    assert data.report["refused"] == {"unknown label": 1} and data.report["kept"] == 69
+    assert sum(data.counts[split]["surprise"] for split in data.counts) == 10
+
+
+def test_a_negative_integer_of_an_undescribed_parquet_file_is_no_label(tmp_path):
+    source = _parquet_of(tmp_path, [-1, *(shapes.RAF_DB.index(label) + 1 for label in FACES.labels[1:])])
+    data = import_dataset(source, tmp_path / "out", label_map="raf-db")
+    assert data.report["refused"] == {"unknown label": 1}
+    assert sum(data.counts[split]["surprise"] for split in data.counts) == 10
+
+
+def test_affectnets_codes_without_an_emotion_are_refused_in_folders_and_tables(tmp_path):
+    numbers = [shapes.AFFECTNET.index(label) for label in FACES.labels]
+    numbers[:4] = 8, 9, 10, 8
+    for number, (image, code) in enumerate(zip(FACES.images, numbers, strict=True)):
+        shapes.save(tmp_path / "folders" / str(code) / f"{number}.png", image)
+    sources = tmp_path / "folders", _csv_of(tmp_path, numbers), _parquet_of(tmp_path, numbers)
+    for number, source in enumerate(sources):
+        data = import_dataset(source, tmp_path / f"out{number}", label_map="affectnet")
+        assert data.classes == EMOTIONS
+        assert data.report["refused"] == {"no emotion": 4}
+
+
+def test_a_negative_number_can_be_named():
+    labels = LabelMap({"-1": "contempt"})
+    assert (labels.name("-1.0"), labels.refusal("-1"), labels.said("1")) == ("contempt", None, None)
+    assert labels.refusal("-2") == ("unknown label", "'-2'")
+
+
+def test_other_numbers_in_a_csv_file_cost_their_row_only(tmp_path):
+    numbers = [f"{EMOTIONS.index(label)}.0" for label in FACES.labels]
+    source = _csv_of(tmp_path, ["-1", "2.5", "nan", "-1.0", "7", *numbers[5:]])
+    data = import_dataset(source, tmp_path / "out")
+    assert data.classes == EMOTIONS
+    assert data.report["refused"] == {"unknown label": 5} and data.report["kept"] == 65
+
+
+def test_fractions_as_labels_of_a_parquet_file_are_never_guessed(tmp_path):
+    with pytest.raises(DataError, match=r"numbers as labels need names.*Received: 2\.5"):
+        import_dataset(_parquet_of(tmp_path, ["2.5", *FACES.labels[1:]]), tmp_path / "out")
+
+
+def test_a_map_of_numbers_leaves_no_number_to_fer2013s_code(tmp_path):
+    source = shapes.fer2013_csv(tmp_path, FACES)
+    with pytest.raises(DataError, match=r"fer2013\.csv:\d+: numbers as labels need names"):
+        import_dataset(source, tmp_path / "out", label_map="0=neutral,1=happy")
+    data = import_dataset(source, tmp_path / "named", label_map="disgust=angry")
+    assert data.classes == tuple(name for name in EMOTIONS if name != "disgust")
+
+
 def test_a_map_is_the_word_that_makes_two_folders_one(tmp_path):
     source = shapes.flat_folders(tmp_path, FACES)
     (source / "fear").rename(source / "joy")
@@ -131,6 +206,19 @@ def test_two_spellings_in_a_parquet_file_need_a_word_too(tmp_path):
         import_dataset(tmp_path / "a.parquet", tmp_path / "out")
     data = import_dataset(tmp_path / "a.parquet", tmp_path / "out", merge_classes=True)
     assert data.classes == EMOTIONS
+
+
+def test_two_spellings_in_two_parquet_files_of_a_split_need_a_word_too(tmp_path):
+    (tmp_path / "parts").mkdir()
+    joyful = ["joy" if label == "happy" else label for label in FACES.labels]
+    for file, names in (("train-0", FACES.labels), ("train-1", joyful)):
+        _parquet_of(tmp_path, names).rename(tmp_path / "parts" / f"{file}.parquet")
+    with pytest.raises(DataError, match=r"happy, joy.*--merge-classes"):
+        import_dataset(tmp_path / "parts", tmp_path / "out")
+    (tmp_path / "parts" / "train-1.parquet").rename(tmp_path / "parts" / "test.parquet")
+    _parquet_of(tmp_path, FACES.labels).rename(tmp_path / "parts" / "val.parquet")
+    options = WriteOptions(keep_duplicates=True)
+    assert import_dataset(tmp_path / "parts", tmp_path / "out", options=options).classes == EMOTIONS
 
 
 @pytest.mark.parametrize("make", [shapes.fer2013_csv, shapes.class_folders, shapes.hugging_face])

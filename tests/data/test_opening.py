@@ -1,12 +1,21 @@
 """What a source is taken for, and what is said where that cannot be told."""
 
+import zipfile
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import source_shapes as shapes
 from PIL import Image
 
+from fer_ray.data.entries import Wishes
 from fer_ray.data.importer import import_dataset
-from fer_ray.data.opening import FORMATS
+from fer_ray.data.opening import FORMATS, open_source
+from fer_ray.data.options import WriteOptions
+from fer_ray.data.parquet_collection import ParquetCollection
+from fer_ray.data.places import LocalFolder
+from fer_ray.data.schema import PIECE_BYTES
 from fer_ray.errors import ConfigError, DataError
 
 FACES = shapes.Faces()
@@ -54,6 +63,70 @@ def test_the_challenges_archive_holds_its_images_several_times_and_is_read_once(
     data = import_dataset(folder, tmp_path / "out")
     assert data.report["source"]["name"] == "icml_face_data.csv"
     assert data.report["images"] == 70
+    assert data.report["source"]["ignored_files"] == {".csv": 2, ".gz": 1}
+
+
+def test_files_beside_those_that_are_read_are_counted(tmp_path):
+    source = shapes.split_csvs(tmp_path, FACES)
+    shapes.write(source / "LICENSE", "Ask Ada.")
+    shapes.write(source / "README", "Faces.")
+    report = import_dataset(source, tmp_path / "csvs").report
+    assert report["source"]["ignored_files"] == {".csv": 1, "without a suffix": 2}
+    shapes.write(shapes.hugging_face(tmp_path, FACES) / "README.md", "Faces.")
+    assert import_dataset(tmp_path / "hf", tmp_path / "hfs").report["source"]["ignored_files"] == {".md": 1}
+    ours = import_dataset(tmp_path / "hfs", tmp_path / "again").report
+    assert ours["source"]["ignored_files"] == {}
+    shapes.save(source / "cover.png", FACES.images[0])
+    report = import_dataset(source, tmp_path / "said", format="csv").report
+    assert report["source"]["ignored_files"] == {".csv": 1, ".png": 1, "without a suffix": 2}
+
+
+def test_a_csv_file_for_evaluation_alone_is_not_cut_as_if_it_were_all(tmp_path):
+    source = shapes.split_csvs(tmp_path, shapes.Faces(210))
+    (source / "test.csv").unlink()
+    shapes.write(source / "train.csv", "label,pixels\n1,2 3 4 5\n")
+    with pytest.raises(DataError, match=r"images to train on.*only validation.*--split"):
+        import_dataset(source, tmp_path / "out")
+    with pytest.raises(DataError, match="only validation"):
+        import_dataset(source / "val.csv", tmp_path / "out")
+    data = import_dataset(source / "val.csv", tmp_path / "out", options=WriteOptions(split=(34, 33, 33)))
+    assert data.report["kept"] == 21
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n"
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv", "train.csv", "data/train.parquet", "a/faces.zip"])
+def test_what_git_lfs_left_behind_is_one_error(name, tmp_path):
+    source = shapes.split_csvs(tmp_path, FACES)
+    (source / "train.csv").unlink()
+    shapes.write(source / name, POINTER)
+    with pytest.raises(DataError, match=rf"{name}: the file must be fetched.*git lfs pull"):
+        import_dataset(source, tmp_path / "out")
+
+
+def test_what_git_lfs_left_behind_beside_images_is_one_error_where_it_was_asked_for(tmp_path):
+    source = shapes.flat_folders(tmp_path, FACES)
+    shapes.write(source / "train.parquet", POINTER)
+    assert import_dataset(source, tmp_path / "out").report["kept"] == 70
+    with pytest.raises(DataError, match="git lfs pull"):
+        import_dataset(source, tmp_path / "asked", format="parquet")
+
+
+@pytest.mark.parametrize(
+    ("make", "pattern"), [(shapes.affectnet_arrays, "*_exp.npy"), (shapes.ck_plus, "*_emotion.txt")]
+)
+def test_annotations_that_git_lfs_left_behind_are_one_error(make, pattern, tmp_path):
+    source = make(tmp_path, FACES)
+    next(source.rglob(pattern)).write_text(POINTER)
+    with pytest.raises(DataError, match="git lfs pull"):
+        import_dataset(source, tmp_path / "out")
+
+
+def test_votes_that_git_lfs_left_behind_are_one_error(tmp_path):
+    votes = shapes.write(tmp_path / "fer2013new.csv", POINTER)
+    with pytest.raises(DataError, match="git lfs pull"):
+        import_dataset(shapes.fer2013_csv(tmp_path, FACES), tmp_path / "out", votes=votes)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +146,21 @@ def test_csv_files_of_different_sizes_need_one(tmp_path):
     with pytest.raises(DataError, match=r"images of one size.*--size"):
         import_dataset(source, tmp_path / "out")
     assert import_dataset(source, tmp_path / "out", size=12).image_shape == (12, 12, 1)
+
+
+@pytest.mark.parametrize("make", [shapes.flat_folders, shapes.hugging_face])
+def test_pieces_hold_few_images_where_these_are_large(make, tmp_path):
+    opened = open_source(make(tmp_path, FACES), size=2048)
+    pieces = [entries for entries, _ in opened.chunks()]
+    assert sum(map(len, pieces)) == 70 and max(map(len, pieces)) == PIECE_BYTES // 2048**2 == 2
+
+
+def test_pieces_hold_few_rows_where_these_are_large(tmp_path):
+    rows = [shapes.png(image) + bytes(1 << 20) for image in FACES.images[:35]]
+    table = pa.table({"image": rows, "label": FACES.labels[:35]})
+    pq.write_table(table, tmp_path / "faces.parquet", compression="zstd", use_dictionary=False)
+    pieces = list(ParquetCollection(LocalFolder(tmp_path), ["faces.parquet"], Wishes()).pieces())
+    assert sum(map(len, pieces)) == 35 and max(map(len, pieces)) <= PIECE_BYTES >> 20
 
 
 def test_another_archive_is_to_be_unpacked(tmp_path):
@@ -151,6 +239,26 @@ def test_annotations_that_are_no_numbers_cost_their_image_only(tmp_path):
     report = import_dataset(faces, tmp_path / "out").report
     assert report["images"] == plain["images"]
     assert 0 < report["refused"].pop("unknown label") - plain["refused"].get("unknown label", 0) <= 3
+
+
+def test_an_emotion_that_cannot_be_read_costs_its_sequence_and_is_counted(tmp_path):
+    archive = shapes.zip_of(shapes.ck_plus(tmp_path, FACES), tmp_path / "ck.zip")
+    with zipfile.ZipFile(archive) as file:
+        victim = next(i for i in file.infolist() if i.filename.endswith("S005_001_00000005_emotion.txt"))
+    content = bytearray(archive.read_bytes())
+    content[victim.header_offset + 30 + len(victim.filename)] ^= 0xFF
+    archive.write_bytes(content)
+    report = import_dataset(archive, tmp_path / "out").report
+    assert report["refused"] == {"unknown label": 3} and report["kept"] == 18
+
+
+def test_originals_in_place_of_aligned_faces_are_counted(tmp_path):
+    source = shapes.raf_db(tmp_path, FACES)
+    for number in (1, 2):
+        (source / "Image" / "aligned" / f"train_{number:05d}_aligned.jpg").unlink()
+    report = import_dataset(source, tmp_path / "out").report
+    assert report["kept"] == 70
+    assert report["source"]["notes"] == {"without an aligned face, taken as they are": 2}
 
 
 def test_an_archive_in_place_of_an_array_is_no_label(tmp_path):

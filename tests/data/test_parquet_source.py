@@ -168,6 +168,19 @@ def test_images_of_one_base_name_are_told_apart(tmp_path):
     assert len(set(paths)) == len(paths) == 70
 
 
+@pytest.mark.parametrize(
+    ("shares", "received"),
+    [([0.5] * 7, "0.5"), ([2.0, -1.0, 0, 0, 0, 0, 0], "-1.0"), ([None, 1.0, 0, 0, 0, 0, 0], "None")],
+)
+def test_shares_that_are_none_are_one_error(shares, received, tmp_path):
+    source = shapes.own_data_set(tmp_path, FACES) / "test.parquet"
+    table = pq.read_table(source)
+    column = pa.FixedSizeListArray.from_arrays(pa.array([1, *[0] * 6, *shares] + [0] * 35, pa.float32()), 7)
+    pq.write_table(table.append_column("soft_label", column), source)
+    with pytest.raises(DataError, match=rf"test\.parquet:1: shares in soft_label.*sum to 1.*{received}"):
+        import_dataset(source.parent, tmp_path / "again")
+
+
 def test_shares_of_another_number_of_classes_are_not_taken(tmp_path):
     source = shapes.own_data_set(tmp_path, FACES)
     for file in source.glob("*.parquet"):

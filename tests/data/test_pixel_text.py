@@ -28,7 +28,12 @@ def test_clean_rows_are_what_split_and_int_give(rows):
 
 @pytest.mark.parametrize(
     ("row", "values"),
-    [(b" 1 22 255", [1, 22, 255]), (b"1  22 255 ", [1, 22, 255]), (b"001 0022 255", [1, 22, 255])],
+    [
+        (b" 1 22 255", [1, 22, 255]),
+        (b"1  22 255 ", [1, 22, 255]),
+        (b"001 0022 255", [1, 22, 255]),
+        (b"0" * 5000 + b"1 000 -0", [1, 0, 0]),
+    ],
 )
 def test_odd_but_whole_rows_are_read(row, values):
     pixels, faults = parse([b"9 9 9", row, b"8 8 8"], 3)
@@ -45,6 +50,9 @@ def test_odd_but_whole_rows_are_read(row, values):
         (b"1 2 256", "pixel value out of range"),
         (b"1 2 1000", "pixel value out of range"),
         (b"1 -2 3", "pixel value out of range"),
+        (b"1 -0002 3", "pixel value out of range"),
+        (b"1 " + b"9" * 5000 + b" 3", "pixel value out of range"),
+        (b"1 -" + b"9" * 5000 + b" 3", "pixel value out of range"),
         (b"1 x 3", "non-numeric pixel value"),
         (b"1 2.0 3", "non-numeric pixel value"),
         (b"1 \xff 3", "non-numeric pixel value"),

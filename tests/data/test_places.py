@@ -205,10 +205,26 @@ def test_class_folders_in_an_object_store(upload, tmp_path):
     assert data.report["source"]["name"] == "faces"
 
 
-def test_annotations_in_an_object_store(upload, tmp_path):
-    source = shapes.fer_plus_folders(tmp_path, FACES)
+ANNOTATED = (
+    "fer_plus_folders",
+    "raf_db",
+    "affectnet_arrays",
+    "affectnet_tables",
+    "ck_plus",
+    "jaffe",
+    "kdef",
+    "expw",
+)
+
+
+@pytest.mark.parametrize("make", ANNOTATED)
+def test_annotations_in_an_object_store(make, upload, tmp_path):
+    source = getattr(shapes, make)(tmp_path, FACES)
     plain = import_dataset(source, tmp_path / "plain")
-    assert import_dataset(upload(source), tmp_path / "data").fingerprint == plain.fingerprint
+    data = import_dataset(upload(source), tmp_path / "data")
+    assert data.fingerprint == plain.fingerprint
+    assert data.report["refused"] == plain.report["refused"]
+    assert data.report["source"] == plain.report["source"]
 
 
 @pytest.mark.parametrize("make", [shapes.fer2013_csv, shapes.bare_parquet, shapes.hugging_face])

@@ -129,6 +129,23 @@ def test_votes_of_other_rows_are_one_error(tmp_path, edit, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_votes_in_another_order_are_one_error_though_their_splits_fit(tmp_path):
+    def turn(lines):
+        train = [line for line in lines[1:] if line.startswith("Training")]
+        turned = iter([*train[1:], train[0]])
+        return [next(turned) if line.startswith("Training") else line for line in lines]
+
+    source = shapes.icml_csv(tmp_path, FACES)
+    with pytest.raises(DataError, match=r"at least 50% of its labels.*Received: 2\d% of 65"):
+        import_dataset(source, tmp_path / "out", votes=edited(tmp_path, turn))
+
+
+def test_votes_go_with_the_challenges_file_too(data, tmp_path):
+    votes = shapes.fer2013_new_csv(tmp_path, FACES)
+    icml = import_dataset(shapes.icml_csv(tmp_path, FACES), tmp_path / "icml", votes=votes)
+    assert icml.fingerprint == data.fingerprint and icml.report["refused"] == data.report["refused"]
+
+
 def test_votes_belong_to_a_csv_file(tmp_path):
     votes = shapes.fer2013_new_csv(tmp_path, FACES)
     with pytest.raises(DataError, match="belong to one CSV file"):

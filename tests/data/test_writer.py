@@ -1,6 +1,7 @@
 import pyarrow.parquet as pq
 import pytest
 
+from fer_ray.data import csv_source, parquet_files
 from fer_ray.data.importer import import_dataset
 from fer_ray.data.options import WriteOptions, parse_split
 from fer_ray.data.writer import COPY
@@ -72,6 +73,16 @@ def test_the_fingerprint_changes_with_label_pixel_and_split(faces, tmp_path, col
     cells[column] = changed[column]
     (tmp_path / "b.csv").write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]))
     assert import_dataset(tmp_path / "b.csv", tmp_path / "b").fingerprint != straight.fingerprint
+
+
+def test_large_images_lie_in_small_row_groups(source, tmp_path, monkeypatch):
+    plain = import_dataset(source, tmp_path / "plain")
+    monkeypatch.setattr(parquet_files, "_GROUP_BYTES", 1)
+    monkeypatch.setattr(csv_source, "_BLOCK_BYTES", 3000)
+    data = import_dataset(source, tmp_path / "out")
+    assert pq.ParquetFile(data.path / "train.parquet").num_row_groups > 3
+    assert data.fingerprint == plain.fingerprint
+    assert (data.load("train")[0] == plain.load("train")[0]).all()
 
 
 def test_progress_counts_up_to_its_total(source, tmp_path):

@@ -3,7 +3,7 @@
 ``train_set/images/0.jpg`` with ``train_set/annotations/0_exp.npy``, and ``val_set`` alike; or
 ``Manually_Annotated_Images/FOLDER/HASH.jpg`` with ``training.csv`` and ``validation.csv``, which give each face's
 box and of which the second came without a header. Codes 0 to 7 are emotions, 8 none, 9 uncertain, 10 no face.
-Folders 0 to 7 are class folders with numbers, and need a label map.
+Folders 0 to 10 are class folders with numbers, and need a label map.
 """
 
 import csv
@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes, missing, unlisted, whole
-from fer_ray.data.label_map import CODES
+from fer_ray.data.label_map import CODES, NO_EMOTION
 from fer_ray.data.labels import split_name
 from fer_ray.data.layouts.licences import LICENCES
 from fer_ray.errors import DataError
@@ -34,7 +34,6 @@ _CSV_COLUMNS = (
     "valence",
     "arousal",
 )
-_NO_EMOTION = {"8": "none", "9": "uncertain", "10": "no face"}
 
 
 def _expressions(listing: Listing) -> list[str]:
@@ -70,9 +69,7 @@ def _from_arrays(listing: Listing, arrays: list[str]) -> Iterator[Entry]:
     for array in arrays:
         folder = PurePosixPath(array).parent.parent
         stem = PurePosixPath(array).name.removesuffix(_EXPRESSION)
-        split = next(
-            (s for part in reversed(folder.parts) if (s := split_name(part.removesuffix("_set")))), None
-        )
+        split = next((s for part in reversed(folder.parts) if (s := split_name(part))), None)
         path = images.get(str(folder / "images" / stem))
         yield _entry(path, _code(contents.get(array)), split) if path else missing(array, split)
 
@@ -108,8 +105,8 @@ def _box(row: Mapping[str, str]) -> Box | None:
 
 def _entry(path: str, code: str, split: str | None, box: Box | None = None) -> Entry:
     refusal = None
-    if code in _NO_EMOTION:
-        refusal = ("no emotion", _NO_EMOTION[code])
+    if code in NO_EMOTION["affectnet"]:
+        refusal = ("no emotion", NO_EMOTION["affectnet"][code])
     elif code not in CODES["affectnet"]:
         refusal = ("unknown label", repr(code))
     return Entry(path, CODES["affectnet"].get(code), split, box=box, refusal=refusal)

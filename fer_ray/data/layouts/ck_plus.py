@@ -37,10 +37,8 @@ def read(listing: Listing, wishes: Wishes) -> Found:
     if not files:
         rule = "CK+ must hold the emotions of its sequences, Emotion/S005/001/S005_001_00000011_emotion.txt"
         raise DataError(listing.place.where, rule, "no such files")
-    codes = {
-        _sequence(path): content
-        for path, content in listing.read_small(files, "reading labels (files)").items()
-    }
+    contents = listing.read_small(files, "reading labels (files)")
+    codes = {_sequence(path): contents.get(path, b"unreadable") for path in files}
     frames = _peaks(listing, codes)
     landmarks = {
         _name(path).removesuffix(_LANDMARKS): path for path in listing.others if path.endswith(_LANDMARKS)

@@ -1,6 +1,5 @@
 """One folder for each class, which may lie in split folders, and these in folders of any name."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
@@ -8,6 +7,7 @@ from fer_ray.data.entries import Entry, Found, Layout, Listing, Wishes
 from fer_ray.data.known_names import data_set_of, subject_in_name
 from fer_ray.data.labels import class_name, is_emotion, official_split, split_name
 from fer_ray.data.layouts.licences import LICENCES
+from fer_ray.data.places import as_text
 from fer_ray.errors import DataError
 
 
@@ -25,8 +25,8 @@ def read(listing: Listing, wishes: Wishes) -> Found:
     """
     where, paths = listing.place.where, listing.images
     common = _common_folders(paths)
-    places = [_place(path, common) for path in paths]
-    folders = {(split, folder) for split, folder in places if folder is not None}
+    entries = [_entry(path, *_place(path, common)) for path in paths]
+    folders = sorted({entry.label for entry in entries if entry.label is not None})
     if not folders:
         raise DataError(
             where,
@@ -34,12 +34,16 @@ def read(listing: Listing, wishes: Wishes) -> Found:
             f"{len(paths):,} images, none of them in a class folder",
             "Name a folder with train, validation and test folders or class folders in it, or another source",
         )
-    _check_classes(where, folders, wishes)
-    entries = [_entry(path, *place) for path, place in zip(paths, places, strict=True)]
+    odd = next((folder for folder in folders if as_text(folder) != folder), None)
+    if odd is not None:
+        raise DataError(where, "the names of class folders must be UTF-8", as_text(odd), "Rename the folder")
+    _check_classes(where, entries, wishes)
     name = wishes.labels.name
-    renamed = {f: name(f) for f in sorted({f for _, f in folders}) if name(f) != f}
+    renamed = {folder: name(folder) for folder in folders if name(folder) != folder}
     known = data_set_of(PurePosixPath(path).name for path in paths)
-    return Found(entries, renamed=renamed, licence=LICENCES[known] if known else None)
+    moved = sum(_place(entry.path, common)[0] not in {None, entry.split} for entry in entries)
+    notes = {"in the split of their file's name, not their folder's": moved}
+    return Found(entries, notes=notes, renamed=renamed, licence=LICENCES[known] if known else None)
 
 
 def _entry(path: str, split: str | None, folder: str | None) -> Entry:
@@ -51,8 +55,11 @@ def _entry(path: str, split: str | None, folder: str | None) -> Entry:
 
 
 def _common_folders(paths: Sequence[str]) -> int:
-    """How many leading folders all images share: wrappers such as ``images/``; a split or the last is none."""
-    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    """How many leading folders all images share, but for stray ones in none: wrappers such as ``images/``.
+
+    A split or the last folder is none.
+    """
+    folders = [parts for path in paths if (parts := PurePosixPath(path).parts[:-1])]
     shortest = min((len(parts) for parts in folders), default=0)
     wrappers = 0
     for same in zip(*folders, strict=False):
@@ -63,14 +70,15 @@ def _common_folders(paths: Sequence[str]) -> int:
 
 
 def _place(path: str, common: int) -> tuple[str | None, str | None]:
-    """The split and the class folder that a path names."""
+    """The split and the class folder that a path names; of several split folders the innermost."""
     parts = PurePosixPath(path).parts[common:-1]
-    for position, part in enumerate(parts):
-        split = split_name(part)
-        if split:
-            # train/happy as a rule; happy/train too.
-            return split, _class_folder(parts[position + 1 :] or parts[:position][-1:])
-    return None, _class_folder(parts)
+    splits = [split_name(part) for part in parts]
+    position = max((at for at, split in enumerate(splits) if split), default=None)
+    if position is None:
+        return None, _class_folder(parts)
+    outer = [part for part, split in zip(parts[:position], splits, strict=False) if not split]
+    # train/happy as a rule; happy/train too.
+    return splits[position], _class_folder([*parts[position + 1 :], *reversed(outer)])
 
 
 def _class_folder(parts: Sequence[str]) -> str | None:
@@ -82,12 +90,9 @@ def _is_emotion(folder: str) -> bool:
     return is_emotion(class_name(folder))
 
 
-def _check_classes(where: str, folders: Iterable[tuple[str | None, str]], wishes: Wishes) -> None:
-    by_split: dict[str, set[str]] = defaultdict(set)
-    for split, folder in folders:
-        by_split[split or ""].add(folder)
-    for _, names in sorted(by_split.items()):
-        wishes.labels.check_labels(where, names, wishes.merge_classes)
+def _check_classes(where: str, entries: Iterable[Entry], wishes: Wishes) -> None:
+    labels = ((entry.split, entry.label) for entry in entries if entry.label is not None)
+    wishes.labels.check_splits(where, labels, wishes.merge_classes)
 
 
 LAYOUT = Layout(name="folders", recognises=lambda listing: bool(listing.images), read=read)
