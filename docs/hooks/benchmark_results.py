@@ -99,6 +99,7 @@ BENCHMARK_FILES: dict[str, Shown] = {
             ("longest silence of the driver, seconds", "driver_stood_still_s", "{:.1f}"),
         ),
     ),
+    "sources": ("Sources of faces", ()),
     "simulate": ("Simulated searches", ()),
 }
 
@@ -197,6 +198,8 @@ def _named(name: str) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
 
 

@@ -47,7 +47,7 @@ def check_nodes(folder: Path, resources: ResourcesSection, packages: Sequence[st
         packages: What the space imports.
 
     Raises:
-        SweepError: If the folder or a disk of a node is full, or a node does not share the folder or lacks a package.
+        SweepError: If the folder or a disk is full, or a node does not share the folder or lacks a package.
     """
     import ray
 
@@ -64,7 +64,7 @@ def check_nodes(folder: Path, resources: ResourcesSection, packages: Sequence[st
 
 
 def look_around(mark: Path, packages: Sequence[str]) -> NodeView:
-    """Runs on a node: what it sees of the mark, a file of the driver in the folder, of packages, and of its disk."""
+    """Runs on a node: what it sees of the mark, a file of the driver in the folder, of packages and its disk."""
     from ray._private.worker import _global_node
 
     needed = dict.fromkeys((*_MODULES, backend(), *packages))
