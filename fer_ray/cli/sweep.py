@@ -162,6 +162,7 @@ def results(
 @app.command()
 def delete(
     folder: Annotated[Path, typer.Argument(help="The sweep's folder.")],
+    published: Annotated[bool, typer.Option("--published", help="Also what it has published.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a sweep with its checkpoints, tables and study; registered models stay."""
@@ -169,11 +170,15 @@ def delete(
     from fer_ray.search import delete as delete_sweep
     from fer_ray.search.folder import SweepFolder
 
-    path = SweepFolder.open(folder).path
+    found = SweepFolder.open(folder)
+    place = found.spec().masked().publish
     if not yes:
-        typer.confirm(f"Delete {path} and its study?", abort=True, err=True)
-    delete_sweep(path)
-    stderr.print(f"Deleted {path}", highlight=False)
+        too = f", and its results at {place}" if published and place else ""
+        typer.confirm(f"Delete {found.path} and its study{too}?", abort=True, err=True)
+    delete_sweep(found.path, published=published)
+    stderr.print(f"Deleted {found.path}", highlight=False)
+    if place and not published:
+        stderr.print(f"What it has published stays at {place}", highlight=False)
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def check_publishing(spec: SweepSpec, *, new: bool) -> None:
     except (OSError, pyarrow.ArrowException) as error:
         raise SweepError(f"publish {files.where}", "must be writable", _reason(error)) from error
     if taken:
-        remedy = "Take another name, or delete them"
+        remedy = "Take another name, or delete that sweep with `fer-ray sweep delete --published`"
         raise SweepError(f"publish {files.where}", "must not have results of that name", spec.name, remedy)
 
 
@@ -63,6 +63,24 @@ def publish(folder: SweepFolder, spec: SweepSpec) -> None:
         remedy = f"They lie in {folder.path}; `fer-ray sweep resume {folder.path}` publishes them"
         rule = "must take the sweep's results"
         raise SweepError(f"publish {files.where}", rule, _reason(error), remedy) from error
+
+
+def unpublish(spec: SweepSpec) -> None:
+    """Deletes what a sweep has published.
+
+    Args:
+        spec: The sweep; nothing is done unless it names where.
+
+    Raises:
+        SweepError: If it cannot be deleted.
+    """
+    if spec.publish is None:
+        return
+    files = _open(spec)
+    try:
+        files.remove_folder(spec.name)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise SweepError(f"publish {files.where}", "must let results be deleted", _reason(error)) from error
 
 
 def _open(spec: SweepSpec) -> FileStore:

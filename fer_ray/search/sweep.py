@@ -14,7 +14,7 @@ from fer_ray.search.environment import describe_environment
 from fer_ray.search.folder import Outcome, SweepFolder, beside
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.preparation import prepare
-from fer_ray.search.publishing import check_publishing, publish
+from fer_ray.search.publishing import check_publishing, publish, unpublish
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
@@ -121,20 +121,24 @@ def run_or_resume(
     return _go_on(folder, spec, watch, progress)
 
 
-def delete(path: str | Path) -> None:
+def delete(path: str | Path, *, published: bool = False) -> None:
     """Deletes a sweep: its folder with checkpoints and tables, and its study, also in a database.
 
     Models that it has registered stay.
 
     Args:
         path: The sweep's folder.
+        published: Whether the results go too that `publish` has copied elsewhere.
 
     Raises:
         SweepError: If `path` is no sweep, a process runs it, or its storage does not answer.
     """
     folder = SweepFolder.open(path)
     with folder.locked():
-        delete_study(folder.spec())
+        spec = folder.spec()
+        if published:
+            unpublish(spec)
+        delete_study(spec)
         shutil.rmtree(folder.path)
 
 

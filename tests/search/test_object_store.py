@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from fer_ray.cli.app import app
 from fer_ray.data.synthetic import write_synthetic
-from fer_ray.errors import ConfigError, SweepError
+from fer_ray.errors import ConfigError, FerRayError, SweepError
 from fer_ray.results import load
 from fer_ray.search import SweepSpec, resume, run
 
@@ -39,6 +41,13 @@ def test_data_and_results(spec, bucket, ray_cluster):
     with pytest.raises(SweepError, match=r"must not have results of that name.*remote"):
         run(another)
     assert not another.path.exists()
+    command = ["sweep", "delete", str(result.path), "--published"]
+    asked = CliRunner().invoke(app, command, input="n\n")
+    assert asked.exit_code == 1 and "its results at s3://" in asked.output
+    assert CliRunner().invoke(app, [*command, "--yes"]).exit_code == 0
+    assert not result.path.exists()
+    with pytest.raises(FerRayError):
+        load(bucket("sweeps/remote"))
 
 
 def test_where_nothing_can_be_written_is_said_before_anything_starts(spec, credentials):
