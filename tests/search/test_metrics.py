@@ -96,5 +96,8 @@ def test_prometheus_sees_sweep_trials_and_rungs(prometheus, tmp_path, faces, pla
     assert not prometheus('{__name__=~"ray_fer_ray_.*", trial!=""}')
 
     drawn = re.findall(r"ray_fer_ray_[a-z_]+", DASHBOARD.read_text())
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            prometheus(target["expr"].replace("$sweep", "measured"))
     scraped = {one["metric"]["__name__"] for one in prometheus('{__name__=~"ray_fer_ray_.*"}')}
     assert set(drawn) <= scraped | {"ray_fer_ray_eta_seconds"}
