@@ -22,7 +22,6 @@ PAGE = ROOT / "docs" / "quick-start.md"
 @pytest.mark.timeout(1800)
 def test_every_command_works_in_its_order(tmp_path):
     (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")
-    (tmp_path / "fer_ray").symlink_to(ROOT / "fer_ray")
     demo, *steps, ask = [block.code for block in blocks(PAGE, SHELL)]
     assert demo.strip() == "make demo"
     (*steps, serve) = [line for block in steps for line in block.splitlines()]
@@ -33,12 +32,14 @@ def test_every_command_works_in_its_order(tmp_path):
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         if line.startswith("fer-ray sweep init"):
             edit(tmp_path / "my.yaml", change)
-    images, _ = open_dataset(tmp_path / "data" / "faces").load("test")
+    faces = open_dataset(tmp_path / "data" / "faces")
+    images, _ = faces.load("test")
     Image.fromarray(images[0, :, :, 0]).save(tmp_path / "face.jpg")
     endpoint = subprocess.Popen(["bash", "-c", f"exec {serve}"], cwd=tmp_path, env=environment(), text=True)
     try:
         for line in ask.splitlines():
-            assert '"emotion"' in answered(line, tmp_path, endpoint)
+            answer = answered(line, tmp_path, endpoint)
+            assert any(name in answer for name in faces.classes), answer
     finally:
         endpoint.send_signal(signal.SIGINT)
         endpoint.wait(120)
