@@ -174,11 +174,29 @@ def test_it_can_be_printed(opened, tmp_path):
     assert not page.locator("nav").is_visible()
 
 
-def test_each_figure_is_saved_as_png(made_up, tmp_path):
-    report = make_report(made_up.play(tmp_path, max_trials=1), images=True)
+def test_each_figure_is_saved_as_png_and_other_files_stay(made_up, tmp_path):
+    """Of four objectives, for which Optuna draws no front: its picture from before does not stay."""
+
+    def curve(values, epoch):
+        found = made_up.accuracy(values, epoch)
+        return {**found, "val_macro_f1": found["val_accuracy"] / 2, "val_balanced_accuracy": epoch / 9}
+
+    metrics = ["val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy"]
+    objectives = [{"metric": metric} for metric in metrics]
+    sweep = made_up.play(tmp_path, space=made_up.space[:2], curve=curve, max_trials=6, objective=objectives)
+    made_up.register(sweep, 0.8)
+    figures = tmp_path / "page" / "figures"
+    figures.mkdir(parents=True)
+    for name in ("x.png", "pareto.png"):
+        (figures / name).write_bytes(b"from before")
+
+    report = make_report(sweep, tmp_path / "page", images=True)
     drawn = set(re.findall(r'data-figure="([^"]+)"', report.page.read_text()))
-    assert {"learning-curves", "timeline"} <= drawn
+    assert {"learning-curves", "timeline", "importance", "parallel", "contour-1", "confusion"} <= drawn
     assert {path.name for path in report.images} == {f"{key}.png" for key in drawn}
     for path in report.images:
         with Image.open(path) as image:
             assert image.width == 1800 and np.unique(np.asarray(image.convert("L"))).size > 3, path
+    assert list(report.missing) == ["Pareto front"]
+    assert {path.name for path in figures.iterdir()} == {"x.png"} | {path.name for path in report.images}
+    assert (figures / "x.png").read_bytes() == b"from before"

@@ -294,8 +294,13 @@ def test_images_need_a_browser(finished, tmp_path, monkeypatch):
     from choreographer.browsers.chromium import Chromium
 
     monkeypatch.setattr(Chromium, "find_browser", classmethod(lambda cls, **options: None))
+    names = ("x.png", "timeline.png")
+    (tmp_path / "figures").mkdir()
+    for name in names:
+        (tmp_path / "figures" / name).write_bytes(b"from before")
     with pytest.raises(ConfigError, match="need Chromium or Chrome on this machine"):
         make_report(finished, tmp_path, images=True)
+    assert all((tmp_path / "figures" / name).read_bytes() == b"from before" for name in names)
     assert (tmp_path / "report.html").exists()
 
 
