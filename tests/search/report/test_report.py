@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import optuna
@@ -14,7 +15,7 @@ import yaml
 from optuna.trial import TrialState
 
 from fer_ray.errors import ConfigError, SweepError
-from fer_ray.results import load
+from fer_ray.results import epochs_table, load, trials_table, write_tables
 from fer_ray.search import SweepSpec, load_result
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.report import make_report
@@ -238,6 +239,47 @@ def test_several_objectives_have_a_front(tmp_path, made_up):
     assert len(front) > 1
     assert {(row["values"]["val_accuracy"], float(row["values"]["parameters"])) for row in front} <= drawn
     assert "Pareto front" not in made.missing
+
+
+def test_thousands_of_trials_make_a_page_that_opens(tmp_path, made_up):
+    """Two ranges without steps, so that all 2,000 trials differ in both."""
+    second = {"class_name": "Float", "config": made_up.space[1]["config"] | {"name": "decay"}}
+    sweep = made_up.play(tmp_path, space=[*made_up.space, second], max_trials=1)
+    random, trials, epochs = np.random.default_rng(0), [], []
+    for number in range(2000):
+        rate, decay = 10 ** random.uniform(-4, -1, 2)
+        chosen = {"units": 8, "rate": rate, "optimizer": "adam", "batch_size": 16, "augment": True}
+        row = {"trial": number, "worker": f"a-{number % 4}", "seconds": 1.0}
+        length = 9 if number % 9 == 0 else 3 if number % 3 == 0 else 1
+        values = {"units": 8 * int(random.integers(1, 9)), "rate": rate}
+        curve = [made_up.accuracy(values, epoch + 1) for epoch in range(length)]
+        for epoch, metrics in enumerate(curve, start=1):
+            ended = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=number / 4 + epoch)
+            epochs.append({**row, "epoch": epoch, "timestamp": ended, **metrics})
+        trials.append(
+            {
+                **{
+                    "trial": number,
+                    "state": "COMPLETE" if length == 9 else "PRUNED",
+                    "objective": "val_accuracy",
+                },
+                **{"value": curve[-1]["val_accuracy"], "best_epoch": length, "epochs": length},
+                "hyperparameters": {**chosen, **values, "decay": decay, "classes": 3},
+            }
+        )
+    write_tables(sweep, trials_table(trials), epochs_table(epochs))
+    made = make_report(sweep)
+    page = made.page.read_text()
+    assert made.missing == {} and len(page) < 10e6
+
+    contour, points, _ = data_of(page, "contour-1")["data"]
+    name = data_of(page, "contour-1")["layout"]["xaxis"]["title"]["text"]
+    assert np.asarray(numbers(contour["z"])).size <= 32**2
+    assert numbers(points["x"]).tolist() == [row["hyperparameters"][name] for row in trials]
+    *lines, _ = data_of(page, "parallel")["data"]
+    assert len(lines) == 100
+    assert "The best 100 of 2,000 trials are shown." in page
+    assert "Computed from 400 of the 2,000 trials, drawn at random." in page
 
 
 def test_a_sweep_that_is_none_and_a_place_that_cannot_be_written(tmp_path, finished):
