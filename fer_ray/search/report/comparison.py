@@ -155,6 +155,7 @@ def _not_comparable(all_facts: Sequence[SweepFacts]) -> tuple[str, ...]:
 def _compared(facts: SweepFacts, name: str, target: float | None) -> ComparedSweep:
     best, evaluation = facts.result.best, facts.evaluation
     seconds, epochs = _until(facts, target)
+    untouched = (facts.trials["state"] == "RUNNING") & (facts.trials["epochs"] == 0)
     return ComparedSweep(
         path=facts.result.path,
         name=name,
@@ -163,7 +164,7 @@ def _compared(facts: SweepFacts, name: str, target: float | None) -> ComparedSwe
         accuracy=evaluation.accuracy if evaluation else None,
         interval=evaluation.interval if evaluation else None,
         n=evaluation.n if evaluation else None,
-        trials=len(facts.trials),
+        trials=int((~facts.uncounted & ~untouched).sum()),
         epochs=len(facts.epochs),
         wall_seconds=facts.searching,
         training_seconds=float(facts.epochs["seconds"].sum()),

@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+
 from fer_ray.results.report import course as drawn
 from fer_ray.results.report.clock import duration
 from fer_ray.results.report.figure import figure
@@ -83,15 +86,20 @@ def workers(facts: SweepFacts) -> list[Block]:
 
 
 def failures(facts: SweepFacts) -> list[Block]:
-    """Trials without a result by kind, and proposals that were not trained again."""
-    failed = [row for row in facts.result.trials.to_pylist() if row["state"] == "FAIL"]
+    """Trials without a result by kind, those that do not count, and proposals that were not trained again."""
+    failed = (facts.trials["state"] == "FAIL") & ~facts.uncounted
     blocks: list[Block] = [Text("No trial failed.")]
-    if failed:
-        kinds = facts.trials.loc[facts.trials["state"] == "FAIL", "failure"]
-        cells = [[row[name] for name in ("trial", "failure", "epochs", "reason")] for row in failed]
+    if failed.any():
+        kinds = facts.trials.loc[failed, "failure"]
         blocks = [
             figure("failure-kinds", "Failures by kind", lambda: drawn.failures(kinds), height=260),
-            _table("failed", "Failed trials", ["trial", "kind", "epochs", "reason"], cells),
+            _failed(facts, failed, "failed", "Failed trials"),
+        ]
+    if facts.uncounted.any():
+        why = "no model can be built, a constraint is broken, or the sweep ended before the first epoch"
+        blocks += [
+            Text(f"Not counted: {facts.uncounted.sum()} trials of which nothing was trained, as {why}."),
+            _failed(facts, facts.uncounted, "uncounted", "Trials that do not count"),
         ]
     if facts.duplicates is None:
         return [*blocks, Text(f"Duplicates are not known. {facts.no_study}")]
@@ -121,6 +129,12 @@ def environment(facts: SweepFacts) -> list[Block]:
         *([] if runs else [unknown]),
         Code(label="The resolved sweep file", text=spec.masked().to_yaml(), folded=True),
     ]
+
+
+def _failed(facts: SweepFacts, which: pd.Series, key: str, title: str) -> Table:
+    rows = facts.result.trials.filter(pa.array(which)).to_pylist()
+    cells = [[row[name] for name in ("trial", "failure", "epochs", "reason")] for row in rows]
+    return _table(key, title, ["trial", "kind", "epochs", "reason"], cells)
 
 
 def _table(key: str, title: str, columns: list[str], rows: list[list[Any]]) -> Table:

@@ -15,6 +15,7 @@ from fer_ray.search.folder import SweepFolder
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import duplicates
 from fer_ray.search.storage import open_storage
+from fer_ray.search.study import UNCOUNTED
 from fer_ray.spaces import Space
 
 #: States of a sweep that has more to do.
@@ -60,6 +61,11 @@ class SweepFacts:
         """The number of the best trial; None if none has a result."""
         best = self.result.best
         return None if best is None else int(best["trial"])
+
+    @property
+    def uncounted(self) -> pd.Series:
+        """Of each trial whether it does not count against `max_trials`: nothing of it was trained."""
+        return self.trials["failure"].isin(UNCOUNTED)
 
     @property
     def searching(self) -> float:

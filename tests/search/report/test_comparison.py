@@ -42,6 +42,14 @@ def test_the_numbers_are_those_of_the_tables(three):
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+def test_trials_are_those_that_were_trained(finished, made_up, tmp_path):
+    killed = made_up.play(tmp_path, epochs=1)
+    trials = [load_result(path).trials.to_pandas() for path in (finished, killed)]
+    assert (trials[0].failure == "infeasible").any() and (trials[1].epochs == 0).any()
+    counted = [sweep.trials for sweep in compare([finished, killed]).sweeps]
+    assert counted == [16, (trials[1].epochs > 0).sum()]
+
+
 def test_winners_are_compared_image_by_image(three):
     same, worse = compare(three).differences
     assert (same.first, same.second, worse.second) == ("first", "second", "third")

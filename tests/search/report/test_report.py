@@ -13,14 +13,18 @@ import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
+from typer.testing import CliRunner
 
+from fer_ray.cli.app import app
 from fer_ray.errors import ConfigError, SweepError
 from fer_ray.results import epochs_table, load, trials_table, write_tables
-from fer_ray.search import SweepSpec, load_result
+from fer_ray.search import SweepSpec, list_sweeps, load_result
 from fer_ray.search.folder import SweepFolder
+from fer_ray.search.memory import SweepMemory
 from fer_ray.search.report import make_report
 from fer_ray.search.report.facts import read_facts
 from fer_ray.search.storage import open_storage
+from fer_ray.spaces import Space
 
 FIGURES = [
     *("confusion", "best-over-time", "best-over-epochs", "history", "edf", "learning-curves", "importance"),
@@ -99,12 +103,44 @@ def test_the_curves_are_the_epochs_and_their_ends_say_why(finished, page):
 
 
 def test_failures_are_counted_by_kind_and_no_reason_becomes_markup(finished, page):
-    failed = load(finished).trials.query("state == 'FAIL'")
+    failed = load(finished).trials.query("state == 'FAIL' and failure != 'infeasible'")
     (bars,) = data_of(page, "failure-kinds")["data"]
     assert dict(zip(bars["y"], numbers(bars["x"]), strict=True)) == failed.failure.value_counts().to_dict()
     assert set(failed.failure) == {"training", "diverged"}
     assert "<i>disk</i>" not in page and "the &lt;i&gt;disk&lt;/i&gt; of images has a hole" in page
     assert "angry <b>" not in re.sub(r"<script.*?</script>", "", page, flags=re.S)
+
+
+def cells_of(page: str, key: str) -> list[str]:
+    """A table's, row by row."""
+    table = re.search(rf'id="{key}".*?<tbody>(.*?)</tbody>', page, re.S)[1]
+    return [html.unescape(cell) for cell in re.findall(r"<td.*?>(.*?)</td>", table)]
+
+
+def test_infeasible_trials_are_kept_apart_and_not_counted(finished, page):
+    trials = load_result(finished).trials.to_pandas()
+    infeasible, failed = trials.failure == "infeasible", (trials.state == "FAIL").sum()
+    few = infeasible.sum()
+    assert 0 < few < failed
+    fact = re.search(r"<dt>Trials</dt><dd>(\d+)</dd><dd class=\"note\">(.*?)</dd>", page)
+    assert int(fact[1]) == len(trials) - few == 16
+    assert fact[2].endswith(f", {failed - few} failed, {few} infeasible")
+    rows = [[str(number), "infeasible", "0", "too <i>large</i>"] for number in trials.trial[infeasible]]
+    assert cells_of(page, "uncounted") == [cell for row in rows for cell in row]
+    assert "infeasible" not in cells_of(page, "failed")
+    assert list_sweeps(finished.parent)[0]["trials"] == 16
+    said = CliRunner().invoke(app, ["sweep", "results", str(finished)]).stdout
+    assert len(re.findall(r"^trial \d+ infeasible: too <i>large</i>$", said, re.M)) == few
+    assert len(re.findall(r"^trial \d+ failed: ", said, re.M)) == failed - few
+
+
+def test_a_trial_that_was_cut_short_has_not_failed(tmp_path, made_up):
+    sweep = made_up.play(tmp_path, epochs=1)
+    spec = SweepFolder(sweep).spec().model_copy(update={"epoch_budget": 1})
+    SweepMemory(spec, Space.from_config({"space": made_up.space}), open_storage(spec)).propose()
+    assert (load_result(sweep).trials.to_pandas().failure == "cut short").sum() == 1
+    page = make_report(sweep).page.read_text()
+    assert ", 1 cut short</dd>" in page and " failed</dd>" not in page and "No trial failed." in page
 
 
 def test_the_timeline_has_every_trial_on_its_worker(finished, page):
