@@ -18,6 +18,8 @@ from fer_ray.search.spec import SweepSpec
 from fer_ray.spaces import Space
 from fer_ray.spaces.describe import describe
 
+_BEST = "The best is that of trials that did not fail."
+
 
 def percent(share: float) -> str:
     """Such as 96.3%."""
@@ -104,13 +106,13 @@ def course(facts: SweepFacts, searched: Searched) -> list[Block]:
             "best-over-time",
             "Best so far over time",
             lambda: drawn.best_over_time(facts.clock, objective),
-            caption=f"From the first epoch's beginning.{_left_out(facts.clock.pauses)}",
+            caption=f"From the first epoch's beginning. {_BEST}{_left_out(facts.clock.pauses)}",
         ),
         figure(
             "best-over-epochs",
             "Best so far over epochs spent",
             lambda: drawn.best_over_epochs(facts.clock, objective),
-            caption="Epochs of all trials, in the order in which they ended.",
+            caption=f"Epochs of all trials, in the order in which they ended. {_BEST}",
         ),
         searched.history(),
         searched.distribution(),

@@ -99,13 +99,13 @@ def read_facts(folder: SweepFolder) -> SweepFacts:
     discovered = folder.read_discovery()
     manifest, no_model = _manifest(result)
     repeated, no_study = _duplicates(result)
-    epochs = result.epochs.to_pandas()
+    trials, epochs = result.trials.to_pandas(), result.epochs.to_pandas()
     return SweepFacts(
         result=result,
         state=_state(folder, result),
-        trials=result.trials.to_pandas(),
+        trials=trials,
         epochs=epochs,
-        clock=read_clock(epochs),
+        clock=read_clock(epochs, trials),
         space=Space.from_config(discovered["space"]) if discovered else None,
         data_name=manifest.data.name if manifest else _data_name(result),
         fingerprint=discovered["data"] if discovered else None,

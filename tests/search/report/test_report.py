@@ -21,7 +21,7 @@ from fer_ray.results import epochs_table, load, trials_table, write_tables
 from fer_ray.search import SweepSpec, list_sweeps, load_result
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.memory import SweepMemory
-from fer_ray.search.report import make_report
+from fer_ray.search.report import compare, make_report
 from fer_ray.search.report.facts import read_facts
 from fer_ray.search.storage import open_storage
 from fer_ray.spaces import Space
@@ -132,6 +132,30 @@ def test_infeasible_trials_are_kept_apart_and_not_counted(finished, page):
     said = CliRunner().invoke(app, ["sweep", "results", str(finished)]).stdout
     assert len(re.findall(r"^trial \d+ infeasible: too <i>large</i>$", said, re.M)) == few
     assert len(re.findall(r"^trial \d+ failed: ", said, re.M)) == failed - few
+
+
+def test_values_of_a_trial_that_failed_are_never_the_best_so_far(finished, tmp_path, made_up):
+    def crashes(values, epoch):
+        if values["units"] < 64:
+            return made_up.accuracy(values, epoch)
+        if epoch == 5:
+            raise ValueError("crash")
+        return {"val_accuracy": 0.99}
+
+    plain = {"kind": "none", "max_epochs": 6}
+    sweep = made_up.play(tmp_path, "crashed", curve=crashes, scheduler=plain, max_trials=8)
+    result = load_result(sweep)
+    epochs = result.epochs.to_pandas().sort_values(["timestamp", "trial"])
+    best = result.best["value"]
+    assert epochs.val_accuracy.max() == 0.99 > best
+    counted = epochs.val_accuracy.where(epochs.val_accuracy < 0.99)
+    drawn = data_of(make_report(sweep).page.read_text(), "best-over-epochs")["data"][1]
+    np.testing.assert_array_equal(numbers(drawn["y"]), counted.cummax().ffill())
+
+    found = compare([sweep, finished], tmp_path / "both.html")
+    assert found.sweeps[0].epochs_to_target == int(np.argmax(counted >= found.target)) + 1
+    drawn, _ = data_of((tmp_path / "both.html").read_text(), "best-over-time")["data"]
+    assert np.nanmax(numbers(drawn["y"])) == best
 
 
 def test_a_trial_that_was_cut_short_has_not_failed(tmp_path, made_up):
