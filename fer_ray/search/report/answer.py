@@ -11,7 +11,6 @@ from fer_ray.results.report.clock import LONGEST_PAUSE, duration
 from fer_ray.results.report.figure import figure
 from fer_ray.results.report.page import Block, Code, Grid, Table, Text
 from fer_ray.results.report.searched import Searched
-from fer_ray.search.folder import Outcome
 from fer_ray.search.history import make_rungs
 from fer_ray.search.report.facts import SweepFacts
 from fer_ray.search.spec import SweepSpec
@@ -32,11 +31,15 @@ def accuracy_note(evaluation: Evaluation) -> str:
     return f"95% interval {percent(low)} to {percent(high)}, n = {evaluation.n:,}"
 
 
-def utilisation(outcome: Outcome | None) -> str:
-    """How busy the workers of the last run were; empty if no run has ended."""
-    if outcome is None or not outcome.workers:
+def utilisation(facts: SweepFacts) -> str:
+    """How busy the workers of the last run were, or, where it has not ended, all so far; empty if none trained."""
+    if facts.last_run and facts.last_run.workers:
+        run = facts.last_run
+        return f"last run: {run.workers} workers, inside training {run.utilisation:.0%} of the time"
+    if not facts.clock.seconds:
         return ""
-    return f"{outcome.workers} workers, inside training {outcome.utilisation:.0%} of the time"
+    busy = facts.clock.epochs["seconds"].sum() / facts.clock.seconds
+    return f"so far: on average {busy:.1f} workers inside training"
 
 
 def best(facts: SweepFacts, again: SweepSpec | None, again_file: Path) -> list[Block]:

@@ -70,8 +70,8 @@ def workers(facts: SweepFacts) -> list[Block]:
     names = facts.epochs["worker"].dropna().unique()
     trained, span = duration(float(facts.epochs["seconds"].sum())), duration(facts.clock.seconds)
     told = f"{len(names)} worker processes trained {trained} in {span} from the first epoch to the last."
-    if busy := utilisation(facts.result.outcome):
-        told += f" The last run: {busy}; the rest is building models, checkpoints and waiting."
+    if busy := utilisation(facts):
+        told += f" {busy.capitalize()}; the rest is building models, checkpoints and waiting."
     return [
         Text(told),
         figure(

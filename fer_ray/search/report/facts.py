@@ -11,7 +11,7 @@ from fer_ray.filesystems import without_secrets
 from fer_ray.registry import Manifest, Registry
 from fer_ray.results.evaluation import Evaluation
 from fer_ray.results.report.clock import Clock, read_clock
-from fer_ray.search.folder import SweepFolder
+from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import duplicates
 from fer_ray.search.storage import open_storage
@@ -70,10 +70,13 @@ class SweepFacts:
     @property
     def searching(self) -> float:
         """Seconds of searching, over all runs; of a run that has not ended, what its epochs tell."""
-        outcome = self.result.outcome
-        if outcome is None or not outcome.seconds or self.state in ("running", "killed"):
-            return self.clock.seconds
-        return outcome.seconds
+        outcome = self.last_run
+        return outcome.seconds if outcome and outcome.seconds else self.clock.seconds
+
+    @property
+    def last_run(self) -> Outcome | None:
+        """How it ended; None of a sweep that runs or was killed, whose outcome is the run's before."""
+        return None if self.state in ("running", "killed") else self.result.outcome
 
     @property
     def evaluation(self) -> Evaluation | None:

@@ -87,15 +87,13 @@ def _facts(facts: SweepFacts) -> list[Fact]:
         f"{counts[word]} {word}" for word in (*_STATES.values(), *sorted(UNCOUNTED)) if word in counts
     )
     trained = float(facts.epochs["seconds"].sum())
-    # What the outcome has of a run that has not ended is the run's before.
-    utilisation = "" if facts.state in ("running", "killed") else answer.utilisation(facts.result.outcome)
     spec = result.spec
     how = f"{spec.searcher.kind}, {spec.scheduler.kind}, at most {spec.scheduler.max_epochs} epochs a trial"
     return [
         *_scores(facts, facts.evaluation),
         Fact(label="Trials", value=f"{(~facts.uncounted).sum():,}", note=told),
         Fact(label="Epochs", value=f"{len(facts.epochs):,}", note=f"{duration(trained)} of training"),
-        Fact(label="Searching", value=duration(facts.searching), note=utilisation),
+        Fact(label="Searching", value=duration(facts.searching), note=answer.utilisation(facts)),
         Fact(label="State" if facts.state in UNFINISHED else "Ended by", value=facts.state, note=how),
     ]
 

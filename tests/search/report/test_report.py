@@ -427,6 +427,10 @@ def test_what_a_killed_run_has_searched_counts(tmp_path, made_up):
     folder.write_outcome(replace(folder.read_outcome(), ended="killed", seconds=1.0))
     facts = read_facts(folder)
     assert facts.state == "killed" and facts.searching == facts.clock.seconds > 1.0
+    page = make_report(sweep).page.read_text()
+    busy = facts.epochs.seconds.sum() / facts.clock.seconds
+    assert busy > 1 and page.lower().count(f"so far: on average {busy:.1f} workers inside training") == 2
+    assert "last run" not in page.lower()
 
 
 def test_tables_of_a_sweep_that_was_killed_are_made_anew(tmp_path, made_up):
