@@ -133,7 +133,7 @@ def curves(facts: SweepFacts) -> list[Block]:
         figure(
             "learning-curves",
             f"{objective.metric} over the epochs of each trial",
-            lambda: drawn.learning_curves(facts.trials, facts.epochs, objective, rungs, facts.winner),
+            lambda: drawn.learning_curves(facts.trials, facts.epochs, objective, rungs, facts.best),
             caption=f"{told} The mark at a curve's end tells which trial it is and why it ended. A click on the "
             "legend hides or shows a kind.",
             height=480,

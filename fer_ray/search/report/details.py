@@ -77,7 +77,7 @@ def workers(facts: SweepFacts) -> list[Block]:
         figure(
             "timeline",
             "Who trained what when",
-            lambda: drawn.workers(facts.clock, facts.trials, facts.winner),
+            lambda: drawn.workers(facts.clock, facts.trials, facts.best),
             caption="A row is a worker process, a bar the epochs in a row that it trained of one trial.",
             height=min(1600, 130 + 34 * max(2, len(names))),
             width=520,

@@ -11,6 +11,7 @@ from fer_ray.filesystems import without_secrets
 from fer_ray.registry import Manifest, Registry
 from fer_ray.results.evaluation import Evaluation
 from fer_ray.results.report.clock import Clock, read_clock
+from fer_ray.results.report.course import Best
 from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import duplicates
@@ -57,10 +58,11 @@ class SweepFacts:
     no_model: str
 
     @property
-    def winner(self) -> int | None:
-        """The number of the best trial; None if none has a result."""
+    def best(self) -> Best:
+        """The best trial, which has not won while there is more to do."""
         best = self.result.best
-        return None if best is None else int(best["trial"])
+        called = "best so far" if self.state in UNFINISHED else "winner"
+        return Best(None if best is None else int(best["trial"]), called)
 
     @property
     def uncounted(self) -> pd.Series:

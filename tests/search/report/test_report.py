@@ -282,6 +282,11 @@ def test_a_running_sweep_is_reported_as_such(tmp_path, made_up):
     with SweepFolder(sweep).locked():
         page = make_report(sweep).page.read_text()
     assert "The sweep is running; this is what there is so far." in page
+    for key in ("learning-curves", "timeline"):
+        names = [
+            trace["name"] for trace in data_of(page, key)["data"] if trace.get("showlegend") is not False
+        ]
+        assert names[0] == "best so far" and "winner" not in names
 
 
 def test_several_objectives_have_a_front(tmp_path, made_up):
