@@ -267,9 +267,11 @@ def _primary(trial: FrozenTrial) -> float:
 
 def _at_places(values: list[Any]) -> list[Any]:
     """Numbers, each moved to the nearest of at most `_PLACES` of them, which are as dense as they are."""
+    if not all(isinstance(value, int | float) for value in values):
+        return values
     given = np.array(values)
     distinct = np.unique(given)
-    if len(distinct) <= _PLACES or not np.issubdtype(given.dtype, np.number):
+    if len(distinct) <= _PLACES:
         return values
     places = distinct[np.linspace(0, len(distinct) - 1, _PLACES).round().astype(int)]
     moved: list[Any] = places[np.searchsorted((places[1:] + places[:-1]) / 2, given)].tolist()
