@@ -211,6 +211,7 @@ def _check_any_result(result: "SweepResult") -> None:
 def _show(result: "SweepResult", as_json: bool, top: int = 10) -> None:
     from fer_ray.cli.console import print_json, stdout
     from fer_ray.cli.leaderboard import print_front, print_leaderboard
+    from fer_ray.search.study import UNCOUNTED
 
     several = len(result.objectives) > 1
     if as_json:
@@ -223,7 +224,8 @@ def _show(result: "SweepResult", as_json: bool, top: int = 10) -> None:
         print_front(result)
     failed = [row for row in result.trials.to_pylist() if row["state"] == "FAIL"]
     for row in failed:
-        stdout.print(f"trial {row['trial']} failed: {row['reason']}", highlight=False, markup=False)
+        how = row["failure"] if row["failure"] in UNCOUNTED else "failed"
+        stdout.print(f"trial {row['trial']} {how}: {row['reason']}", highlight=False, markup=False)
     if result.outcome:
         ended = result.outcome
         stdout.print(

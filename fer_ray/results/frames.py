@@ -90,6 +90,13 @@ class _SweepFiles:
     def where(self) -> str:
         return self.files.where
 
+    @property
+    def command(self) -> str:
+        """What makes the tables: from the study, which no copy on an object store has."""
+        if self.files.is_local:
+            return f"`fer-ray sweep results {self.files.local_path()}`"
+        return "`fer-ray sweep results FOLDER`, with the sweep's own folder, of which this is a copy,"
+
     def read(self, name: str) -> bytes | None:
         """None where there is no such file."""
         try:
@@ -118,7 +125,7 @@ class _SweepFiles:
             return
         is_sweep = self.read("sweep.yaml") is not None
         remedy = (
-            f"`fer-ray sweep results {self.where}` writes them, also of a sweep that runs or was killed"
+            f"{self.command} writes them, also of a sweep that runs or was killed"
             if is_sweep
             else "Give the folder of a sweep, such as sweeps/NAME"
         )
@@ -131,7 +138,7 @@ def _warn_of_newer_epochs(files: _SweepFiles, epochs: int) -> None:
     missing = len({(row["trial"], row["epoch"]) for row in records if "epoch" in row}) - epochs
     if missing > 0:
         text = f"{files.where}: its tables lack {missing} of the epochs that were trained."
-        remedy = f"`fer-ray sweep results {files.where}` brings them up to date."
+        remedy = f"{files.command} brings them up to date."
         warnings.warn(f"{text} {remedy}", UserWarning, stacklevel=3)
 
 

@@ -1,6 +1,7 @@
 """What a model answered to each image of a split, kept so that two models can be compared image by image."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,22 @@ def paired_difference(first: pd.DataFrame, second: pd.DataFrame) -> PairedDiffer
         only_second=only_second,
         p_value=_mcnemar(only_first, only_second),
     )
+
+
+def corrected_for_several(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: p-values, 0 to 1, that hold for all tests together.
+
+    If those below 5% are called differences, the chance that even one of them is false is at most 5% (S. Holm,
+    "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979).
+
+    Args:
+        p_values: One for each test.
+    """
+    ordered = np.argsort(p_values)
+    scaled = np.asarray(p_values)[ordered] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[ordered] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(value) for value in corrected]
 
 
 def _right(frame: pd.DataFrame) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.rows import write_sweep_tables
 from fer_ray.search.spec import SweepSpec
 from fer_ray.search.storage import open_storage
+from fer_ray.search.study import UNCOUNTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def load_result(path: str | Path) -> SweepResult:
 
 
 def list_sweeps(folder: str | Path = "sweeps") -> list[dict[str, Any]]:
-    """One row per sweep: name, state, trials, best value, model.
+    """One row per sweep: name, state, trials that count against `max_trials`, best value, model.
 
     Args:
         folder: Where sweeps lie.
@@ -98,7 +99,7 @@ def _row(path: Path) -> dict[str, Any]:
     return {
         "name": result.spec.name,
         "state": "running" if SweepFolder(path).is_running() else ended,
-        "trials": result.trials.num_rows,
+        "trials": sum(failure not in UNCOUNTED for failure in result.trials["failure"].to_pylist()),
         "objective": result.objective.metric,
         "best": best["value"] if best else None,
         "model": outcome.model if outcome else None,

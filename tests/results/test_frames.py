@@ -144,6 +144,13 @@ def test_an_object_store(sweep, upload, bucket):
     assert found.path == address.partition("?")[0]
     assert found.outcome == {"ended": "max_trials"}
     pd.testing.assert_frame_equal(found.epochs, load(sweep).epochs)
+    EpochJournal(sweep / "epochs.jsonl").append({**EPOCHS[-1], "epoch": 3})
+    own_folder = r"`fer-ray sweep results FOLDER`, with the sweep's own folder, of which this is a copy,"
+    with pytest.warns(UserWarning, match=f"{own_folder} brings them up to date"):
+        load(upload(sweep))
+    (sweep / "trials.parquet").unlink()
+    with pytest.raises(DataError, match=f"{own_folder} writes them"):
+        load(upload(sweep.rename(sweep.with_name("bare"))))
     with pytest.raises(DataError, match=r"s3://.*/nothing: must hold the tables of a sweep"):
         load(bucket("nothing"))
     with pytest.raises(DataError, match=r"must be readable|must hold the tables"):

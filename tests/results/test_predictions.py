@@ -5,7 +5,12 @@ import pytest
 from scipy.stats import norm
 
 from fer_ray.errors import DataError
-from fer_ray.results.predictions import paired_difference, read_predictions, write_predictions
+from fer_ray.results.predictions import (
+    corrected_for_several,
+    paired_difference,
+    read_predictions,
+    write_predictions,
+)
 
 N = 500
 RANDOM = np.random.default_rng(0)
@@ -51,6 +56,19 @@ def test_the_difference_is_counted_image_by_image_in_any_order(tmp_path):
     assert found.interval == pytest.approx(norm.interval(0.95, 30 / N, deviation), abs=0.004)
     assert found.p_value == pytest.approx(2.386e-5, rel=0.01)
     assert found.interval == paired_difference(first, second).interval
+
+
+@pytest.mark.parametrize(
+    ("p_values", "corrected"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.6, 0.7], [1.0, 1.0]),
+    ],
+)
+def test_p_values_are_corrected_as_holm_has_it(p_values, corrected):
+    assert corrected_for_several(p_values) == pytest.approx(corrected)
 
 
 def test_equal_answers_do_not_differ(tmp_path):

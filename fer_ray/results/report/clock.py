@@ -15,7 +15,7 @@ class Clock:
 
     Args:
         epochs: The epochs whose times are known, in the order of their ends, with the further columns ``began`` and
-            ``ended``: seconds from the first beginning, without the pauses.
+            ``ended``, seconds from the first beginning without the pauses, and ``failed``, whether their trial did.
         pauses: How long nobody trained, where that was more than `LONGEST_PAUSE` seconds; the seconds of each.
     """
 
@@ -28,11 +28,12 @@ class Clock:
         return float(self.epochs["ended"].max()) if len(self.epochs) else 0.0
 
 
-def read_clock(epochs: pd.DataFrame) -> Clock:
+def read_clock(epochs: pd.DataFrame, trials: pd.DataFrame) -> Clock:
     """Lays a sweep's epochs out in time.
 
     Args:
         epochs: An epoch table (`fer_ray.results.tables`) in pandas.
+        trials: The trial table.
     """
     timed = epochs.dropna(subset=["timestamp", "seconds"])
     ended = timed["timestamp"].astype("datetime64[us, UTC]").astype("int64").to_numpy(np.float64) / 1e6
@@ -45,7 +46,8 @@ def read_clock(epochs: pd.DataFrame) -> Clock:
     left_out = np.empty(len(timed))
     left_out[order] = np.cumsum(gaps)
     start = began.min() if len(timed) else 0.0
-    laid = timed.assign(began=began - start - left_out, ended=ended - start - left_out)
+    failed = timed["trial"].isin(trials.loc[trials["state"] == "FAIL", "trial"])
+    laid = timed.assign(began=began - start - left_out, ended=ended - start - left_out, failed=failed)
     return Clock(
         epochs=laid.sort_values(["ended", "trial", "epoch"], kind="stable", ignore_index=True),
         pauses=[float(gap) for gap in gaps if gap],
@@ -53,10 +55,18 @@ def read_clock(epochs: pd.DataFrame) -> Clock:
 
 
 def best_so_far(epochs: pd.DataFrame, metric: str, mode: str) -> pd.Series:
-    """The best finite value of a metric up to each epoch, in the order of the rows; NaN before the first."""
+    """The best value of a metric up to each epoch, in the order of the rows; NaN before the first.
+
+    What is not finite does not count, nor, as on the leaderboard, a value of a trial that failed.
+
+    Args:
+        epochs: A clock's.
+        metric: The column.
+        mode: ``max`` or ``min``.
+    """
     values = epochs[metric].astype("float64")
-    finite = values.where(np.isfinite(values))
-    best = finite.cummax() if mode == "max" else finite.cummin()
+    counted = values.where(np.isfinite(values) & ~epochs["failed"])
+    best = counted.cummax() if mode == "max" else counted.cummin()
     return best.ffill()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,30 @@ from fer_ray.results.evaluation import Evaluation
 from fer_ray.results.report.clock import Clock, best_so_far
 from fer_ray.results.report.figure import BLUE, GREEN, GREY, ORANGE, RED, NothingToDrawError
 
-#: How trials stand, in the order of the legend: name, colour, dash of a curve, marker of its end.
-FATES = {
-    "winner": ("winner", BLUE, "solid", "star"),
-    "COMPLETE": ("trained to the end", GREEN, "solid", "circle"),
-    "PRUNED": ("stopped early", ORANGE, "dot", "x"),
-    "RUNNING": ("running or waiting", GREY, "dash", "triangle-right"),
-    "FAIL": ("failed", RED, "dashdot", "diamond"),
+
+class Best(NamedTuple):
+    """The best trial: its number, None if there is none, and what the legend calls it."""
+
+    trial: int | None
+    called: str
+
+
+class _Fate(NamedTuple):
+    """How a trial stands: its name in the legend, its colour, its curve's dash, the marker of the curve's end."""
+
+    name: str
+    colour: str
+    dash: str
+    symbol: str
+    is_best: bool = False
+
+
+#: By state, in the order of the legend; the best trial stands before them.
+_FATES = {
+    "COMPLETE": _Fate("trained to the end", GREEN, "solid", "circle"),
+    "PRUNED": _Fate("stopped early", ORANGE, "dot", "x"),
+    "RUNNING": _Fate("running or waiting", GREY, "dash", "triangle-right"),
+    "FAIL": _Fate("failed", RED, "dashdot", "diamond"),
 }
 _HOUR, _MINUTE = 3600.0, 60.0
 
@@ -66,45 +83,44 @@ def best_of_several(clocks: Mapping[str, Clock], objective: Objective, *, over_t
 
 
 def learning_curves(
-    trials: pd.DataFrame, epochs: pd.DataFrame, objective: Objective, rungs: Sequence[int], winner: int | None
+    trials: pd.DataFrame, epochs: pd.DataFrame, objective: Objective, rungs: Sequence[int], best: Best
 ) -> go.Figure:
     """The objective over the epochs of each trial, one trace for each way to end, and the rungs."""
     values = _with_metric(epochs, objective.metric)
     plot = go.Figure()
-    fates = _fates(trials, winner)
+    fates = _fates(trials, best)
     reasons = dict(zip(trials["trial"].tolist(), trials["reason"].fillna("").astype(str), strict=True))
-    for fate, (name, colour, dash, symbol) in FATES.items():
-        numbers = [number for number in values["trial"].unique() if fates.get(number) == fate]
+    for fate, members in fates.items():
+        numbers = [number for number in values["trial"].unique() if number in members]
         if numbers:
             curves = [values[values["trial"] == number] for number in numbers]
-            _add_curves(plot, curves, objective.metric, name, colour, dash)
+            _add_curves(plot, curves, objective.metric, fate)
             # A diverged trial's last value cannot be drawn: its mark stands at the last that can.
             ends = [curve[np.isfinite(curve[objective.metric].astype("float64"))].tail(1) for curve in curves]
-            _add_ends(plot, pd.concat(ends), objective.metric, reasons, name, colour, symbol)
+            _add_ends(plot, pd.concat(ends), objective.metric, reasons, fate)
     for rung in rungs:
         plot.add_vline(rung, line={"color": GREY, "dash": "dash", "width": 1}, annotation_text=f"rung {rung}")
     plot.update_xaxes(title="epoch", rangemode="tozero")
     return plot.update_yaxes(title=objective.metric)
 
 
-def workers(clock: Clock, trials: pd.DataFrame, winner: int | None) -> go.Figure:
+def workers(clock: Clock, trials: pd.DataFrame, best: Best) -> go.Figure:
     """Who trained which trial when: a row for each worker."""
     unit, name = _unit(clock.seconds)
     spans = _spans(clock.epochs.dropna(subset=["worker"]))
     if spans.empty:
         raise NothingToDrawError("No epoch has been trained with a time and a worker.")
-    fates = _fates(trials, winner)
     plot = go.Figure()
-    for fate, (label, colour, *_) in FATES.items():
-        own = spans[[fates.get(number) == fate for number in spans["trial"]]]
+    for fate, members in _fates(trials, best).items():
+        own = spans[spans["trial"].isin(members)]
         if len(own):
             plot.add_bar(
                 base=own["began"] / unit,
                 x=(own["ended"] - own["began"]) / unit,
                 y=own["worker"].map(escape),
                 orientation="h",
-                name=label,
-                marker={"color": colour, "line": {"color": "rgba(128,128,128,0.6)", "width": 1}},
+                name=fate.name,
+                marker={"color": fate.colour, "line": {"color": "rgba(128,128,128,0.6)", "width": 1}},
                 customdata=own[["trial", "first", "last"]],
                 hovertemplate="trial %{customdata[0]}, epochs %{customdata[1]} to %{customdata[2]}<extra></extra>",
             )
@@ -148,10 +164,13 @@ def confusion(evaluation: Evaluation) -> go.Figure:
     return plot.update_yaxes(title="true", type="category", autorange="reversed")
 
 
-def _fates(trials: pd.DataFrame, winner: int | None) -> dict[int, str]:
-    """A key of `FATES` for each trial."""
-    states = zip(trials["trial"].tolist(), trials["state"].tolist(), strict=True)
-    return {number: "winner" if number == winner else state for number, state in states}
+def _fates(trials: pd.DataFrame, best: Best) -> dict[_Fate, set[int]]:
+    """The numbers of the trials that stand so, in the order of the legend."""
+    others = trials[trials["trial"] != best.trial]
+    found = {_Fate(best.called, BLUE, "solid", "star", is_best=True): {best.trial}}
+    return found | {
+        fate: set(others.loc[others["state"] == state, "trial"]) for state, fate in _FATES.items()
+    }
 
 
 def _improvements(clock: Clock, objective: Objective, places: pd.Series, title: str) -> go.Figure:
@@ -189,9 +208,7 @@ def _with_metric(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
     return epochs
 
 
-def _add_curves(
-    plot: go.Figure, curves: list[pd.DataFrame], metric: str, name: str, colour: str, dash: str
-) -> None:
+def _add_curves(plot: go.Figure, curves: list[pd.DataFrame], metric: str, fate: _Fate) -> None:
     """All curves of one kind as one trace, apart by gaps: hundreds of traces would make the page slow."""
     xs: list[Any] = []
     ys: list[Any] = []
@@ -205,31 +222,25 @@ def _add_curves(
         y=ys,
         text=texts,
         mode="lines",
-        name=name,
-        legendgroup=name,
-        line={"color": colour, "dash": dash, "width": 4 if name == "winner" else 1.5},
-        opacity=1 if name == "winner" else 0.75,
+        name=fate.name,
+        legendgroup=fate.name,
+        line={"color": fate.colour, "dash": fate.dash, "width": 4 if fate.is_best else 1.5},
+        opacity=1 if fate.is_best else 0.75,
         hovertemplate="%{text}, epoch %{x}: %{y:.4f}<extra></extra>",
     )
 
 
 def _add_ends(
-    plot: go.Figure,
-    ends: pd.DataFrame,
-    metric: str,
-    reasons: Mapping[int, str],
-    name: str,
-    colour: str,
-    symbol: str,
+    plot: go.Figure, ends: pd.DataFrame, metric: str, reasons: Mapping[int, str], fate: _Fate
 ) -> None:
     plot.add_scatter(
         x=ends["epoch"],
         y=ends[metric],
-        text=[f"trial {number}, {name}<br>{escape(reasons[number])}" for number in ends["trial"]],
+        text=[f"trial {number}, {fate.name}<br>{escape(reasons[number])}" for number in ends["trial"]],
         mode="markers",
-        legendgroup=name,
+        legendgroup=fate.name,
         showlegend=False,
-        marker={"color": colour, "symbol": symbol, "size": 14 if name == "winner" else 8},
+        marker={"color": fate.colour, "symbol": fate.symbol, "size": 14 if fate.is_best else 8},
         hovertemplate="%{text}<extra></extra>",
     )
 

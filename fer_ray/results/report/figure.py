@@ -1,9 +1,10 @@
 """A figure of a report: a plotly figure in the report's style, or the reason why there is none."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import plotly.graph_objects as go
@@ -86,8 +87,8 @@ def figure(
     return Figure(key=key, title=title, caption=caption, plot=plot, **options)
 
 
-def save_images(figures: list[Figure], folder: Path, progress: Progress = no_progress) -> list[Path]:
-    """Writes each figure that could be drawn as ``<key>.png``, printed by Chromium or Chrome.
+def printed_figures(figures: Sequence[Figure], progress: Progress = no_progress) -> dict[str, bytes]:
+    """Each figure that could be drawn as a PNG, by its key, printed by Chromium or Chrome.
 
     Raises:
         ConfigError: If there is no such browser on this machine.
@@ -95,26 +96,26 @@ def save_images(figures: list[Figure], folder: Path, progress: Progress = no_pro
     from kaleido.errors import ChromeNotFoundError
 
     drawn = [each for each in figures if each.plot is not None]
-    paths = [folder / f"{each.key}.png" for each in drawn]
-    folder.mkdir(parents=True, exist_ok=True)
-    for earlier in folder.glob("*.png"):
-        earlier.unlink()
     progress("printing figures", 0, len(drawn))
-    try:
-        plotly.io.write_images(
-            [_printed(each) for each in drawn],
-            [str(path) for path in paths],
-            width=[max(each.width, _PRINTED_WIDTH) for each in drawn],
-            height=[each.height + 60 for each in drawn],
-            scale=2,
-        )
-    except RuntimeError as error:  # plotly's own, raised where it meets the one that says what is missing
-        if not isinstance(error.__context__, ChromeNotFoundError):
-            raise
-        remedy = "Install it (Debian: apt-get install chromium), or save single figures from the page"
-        raise ConfigError("figures as PNG", "need Chromium or Chrome on this machine", "", remedy) from error
-    progress("printing figures", len(drawn), len(drawn))
-    return paths
+    with TemporaryDirectory() as folder:
+        paths = {each.key: Path(folder, f"{each.key}.png") for each in drawn}
+        try:
+            plotly.io.write_images(
+                [_printed(each) for each in drawn],
+                [str(path) for path in paths.values()],
+                width=[max(each.width, _PRINTED_WIDTH) for each in drawn],
+                height=[each.height + 60 for each in drawn],
+                scale=2,
+            )
+        except RuntimeError as error:  # plotly's own, raised where it meets the one that says what is missing
+            if not isinstance(error.__context__, ChromeNotFoundError):
+                raise
+            remedy = "Install it (Debian: apt-get install chromium), or save single figures from the page"
+            raise ConfigError(
+                "figures as PNG", "need Chromium or Chrome on this machine", "", remedy
+            ) from error
+        progress("printing figures", len(drawn), len(drawn))
+        return {key: path.read_bytes() for key, path in paths.items()}
 
 
 def _styled(plot: go.Figure) -> go.Figure:

@@ -11,12 +11,13 @@ from fer_ray.results.report.clock import LONGEST_PAUSE, duration
 from fer_ray.results.report.figure import figure
 from fer_ray.results.report.page import Block, Code, Grid, Table, Text
 from fer_ray.results.report.searched import Searched
-from fer_ray.search.folder import Outcome
 from fer_ray.search.history import make_rungs
 from fer_ray.search.report.facts import SweepFacts
 from fer_ray.search.spec import SweepSpec
 from fer_ray.spaces import Space
 from fer_ray.spaces.describe import describe
+
+_BEST = "The best is that of trials that did not fail."
 
 
 def percent(share: float) -> str:
@@ -30,11 +31,15 @@ def accuracy_note(evaluation: Evaluation) -> str:
     return f"95% interval {percent(low)} to {percent(high)}, n = {evaluation.n:,}"
 
 
-def utilisation(outcome: Outcome | None) -> str:
-    """How busy the workers of the last run were; empty if no run has ended."""
-    if outcome is None or not outcome.workers:
+def utilisation(facts: SweepFacts) -> str:
+    """How busy the workers of the last run were, or, where it has not ended, all so far; empty if none trained."""
+    if facts.last_run and facts.last_run.workers:
+        run = facts.last_run
+        return f"last run: {run.workers} workers, inside training {run.utilisation:.0%} of the time"
+    if not facts.clock.seconds:
         return ""
-    return f"{outcome.workers} workers, inside training {outcome.utilisation:.0%} of the time"
+    busy = facts.clock.epochs["seconds"].sum() / facts.clock.seconds
+    return f"so far: on average {busy:.1f} workers inside training"
 
 
 def best(facts: SweepFacts, again: SweepSpec | None, again_file: Path) -> list[Block]:
@@ -104,13 +109,13 @@ def course(facts: SweepFacts, searched: Searched) -> list[Block]:
             "best-over-time",
             "Best so far over time",
             lambda: drawn.best_over_time(facts.clock, objective),
-            caption=f"From the first epoch's beginning.{_left_out(facts.clock.pauses)}",
+            caption=f"From the first epoch's beginning. {_BEST}{_left_out(facts.clock.pauses)}",
         ),
         figure(
             "best-over-epochs",
             "Best so far over epochs spent",
             lambda: drawn.best_over_epochs(facts.clock, objective),
-            caption="Epochs of all trials, in the order in which they ended.",
+            caption=f"Epochs of all trials, in the order in which they ended. {_BEST}",
         ),
         searched.history(),
         searched.distribution(),
@@ -128,7 +133,7 @@ def curves(facts: SweepFacts) -> list[Block]:
         figure(
             "learning-curves",
             f"{objective.metric} over the epochs of each trial",
-            lambda: drawn.learning_curves(facts.trials, facts.epochs, objective, rungs, facts.winner),
+            lambda: drawn.learning_curves(facts.trials, facts.epochs, objective, rungs, facts.best),
             caption=f"{told} The mark at a curve's end tells which trial it is and why it ended. A click on the "
             "legend hides or shows a kind.",
             height=480,

@@ -12,12 +12,16 @@ from fer_ray.registry import Registry
 from fer_ray.results.predictions import (
     TEST_PREDICTIONS,
     PairedDifference,
+    corrected_for_several,
     paired_difference,
     read_predictions,
 )
 from fer_ray.results.report.clock import best_so_far
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.report.facts import SweepFacts, read_facts
+
+#: Below it a p-value, corrected where there are several, makes a winner the better one.
+_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +64,14 @@ class WinnerDifference:
     Args:
         first, second: The sweeps' names.
         paired: Over the same images; None where not both models' answers are kept.
+        p_corrected: Its p-value, corrected for as many tests as the comparison has; None without one.
         sentence: What that says, in plain words.
     """
 
     first: str
     second: str
     paired: PairedDifference | None
+    p_corrected: float | None
     sentence: str
 
 
@@ -79,7 +85,7 @@ class Comparison:
         not_comparable: Why their values cannot be compared, in sentences; empty if they can.
         target: The worst of the sweeps' best values; None if they are not comparable or one has none.
         sweeps: In the order in which they were named.
-        differences: Of each further sweep's winner from the first one's.
+        differences: Of each other sweep's winner from that of the first sweep with a test accuracy.
     """
 
     objective: str
@@ -155,6 +161,7 @@ def _not_comparable(all_facts: Sequence[SweepFacts]) -> tuple[str, ...]:
 def _compared(facts: SweepFacts, name: str, target: float | None) -> ComparedSweep:
     best, evaluation = facts.result.best, facts.evaluation
     seconds, epochs = _until(facts, target)
+    untouched = (facts.trials["state"] == "RUNNING") & (facts.trials["epochs"] == 0)
     return ComparedSweep(
         path=facts.result.path,
         name=name,
@@ -163,7 +170,7 @@ def _compared(facts: SweepFacts, name: str, target: float | None) -> ComparedSwe
         accuracy=evaluation.accuracy if evaluation else None,
         interval=evaluation.interval if evaluation else None,
         n=evaluation.n if evaluation else None,
-        trials=len(facts.trials),
+        trials=int((~facts.uncounted & ~untouched).sum()),
         epochs=len(facts.epochs),
         wall_seconds=facts.searching,
         training_seconds=float(facts.epochs["seconds"].sum()),
@@ -188,23 +195,40 @@ def _until(facts: SweepFacts, target: float | None) -> tuple[float | None, int |
 def _differences(
     all_facts: Sequence[SweepFacts], sweeps: Sequence[ComparedSweep]
 ) -> tuple[WinnerDifference, ...]:
-    first, *others = zip(all_facts, sweeps, strict=True)
-    return tuple(_difference(first, other) for other in others)
+    both = list(zip(all_facts, sweeps, strict=True))
+    reference = next((each for each in both if each[1].accuracy is not None), both[0])
+    others = [each for each in both if each is not reference]
+    found = [_paired(reference, other) for other in others]
+    p_values = corrected_for_several([paired.p_value for paired, _ in found if paired])
+    corrected, tests = iter(p_values), len(p_values)
+    differences = []
+    for (_, other), (paired, sentence) in zip(others, found, strict=True):
+        p_value = None
+        if paired:
+            p_value = next(corrected)
+            sentence = _paired_sentence((reference[1].name, other.name), paired, p_value, tests)
+        differences.append(
+            WinnerDifference(
+                first=reference[1].name,
+                second=other.name,
+                paired=paired,
+                p_corrected=p_value,
+                sentence=sentence,
+            )
+        )
+    return tuple(differences)
 
 
-def _difference(
+def _paired(
     first: tuple[SweepFacts, ComparedSweep], second: tuple[SweepFacts, ComparedSweep]
-) -> WinnerDifference:
-    names = first[1].name, second[1].name
-    reason = _no_test(first, second)
-    paired = None
-    if not reason:
-        try:
-            paired = paired_difference(_answers(first[0]), _answers(second[0]))
-        except FerRayError as error:
-            reason = f"{_overlap(first[1], second[1])} Image by image they cannot be compared. {error}"
-    sentence = _paired_sentence(names, paired) if paired else reason
-    return WinnerDifference(first=names[0], second=names[1], paired=paired, sentence=sentence)
+) -> tuple[PairedDifference | None, str]:
+    """The difference, or why there is none."""
+    if reason := _no_test(first, second):
+        return None, reason
+    try:
+        return paired_difference(_answers(first[0]), _answers(second[0])), ""
+    except FerRayError as error:
+        return None, f"{_overlap(first[1], second[1])} Image by image they cannot be compared. {error}"
 
 
 def _no_test(first: tuple[SweepFacts, ComparedSweep], second: tuple[SweepFacts, ComparedSweep]) -> str:
@@ -233,18 +257,21 @@ def _overlap(first: ComparedSweep, second: ComparedSweep) -> str:
     return f"The intervals of {first.name} and {second.name} overlap: whether their winners differ is open."
 
 
-def _paired_sentence(names: tuple[str, str], found: PairedDifference) -> str:
+def _paired_sentence(names: tuple[str, str], found: PairedDifference, p_value: float, tests: int) -> str:
     low, high = found.interval
     one, other = names
+    corrected = f", by Holm for {tests} tests {p_value:.3g}" if tests > 1 else ""
     measured = (
         f"On the same {found.n:,} test images the accuracy of {other}'s winner less that of {one}'s is "
         f"{_points(found.difference)} points, 95% interval {_points(low)} to {_points(high)}. {found.only_second} "
         f"images only {other}'s has right, {found.only_first} only {one}'s (McNemar's exact test: "
-        f"p = {found.p_value:.3g})."
+        f"p = {found.p_value:.3g}{corrected})."
     )
-    if low > 0 or high < 0:
-        return f"{measured} That of {other if low > 0 else one} is better."
-    return f"{measured} Zero lies inside: which is better is open."
+    if low <= 0 <= high:
+        return f"{measured} Zero lies inside: which is better is open."
+    if p_value >= _SIGNIFICANT:
+        return f"{measured} p is not below {_SIGNIFICANT}: which is better is open."
+    return f"{measured} That of {other if low > 0 else one} is better."
 
 
 def _points(share: float) -> str:

@@ -20,7 +20,8 @@ def comparison_page(comparison: Comparison, all_facts: Sequence[SweepFacts]) -> 
         all_facts: What is known of each, in the same order.
     """
     said: list[Block] = [Text(problem, warning=True) for problem in comparison.not_comparable]
-    differences: list[Block] = [Text(each.sentence) for each in comparison.differences]
+    differences: list[Block] = [Text(_how_tested(comparison))]
+    differences += [Text(each.sentence) for each in comparison.differences]
     names = [sweep.name for sweep in comparison.sweeps]
     sections = {
         "sweeps": ("Side by side", [*said, _table(comparison)]),
@@ -42,6 +43,17 @@ def interval_text(sweep: ComparedSweep) -> str | None:
         return None
     low, high = sweep.interval
     return f"{percent(sweep.accuracy)} ({percent(low)} to {percent(high)}), n = {sweep.n:,}"
+
+
+def _how_tested(comparison: Comparison) -> str:
+    told = f"Each other sweep's winner against that of {comparison.differences[0].first}."
+    tests = sum(each.paired is not None for each in comparison.differences)
+    if tests < 2:
+        return told
+    return (
+        f"{told} There are {tests} tests, so that p-values are corrected by Holm's method, and a winner is called "
+        "better where the corrected one is below 0.05 too. The intervals are each pair's own."
+    )
 
 
 def _lead(comparison: Comparison) -> str:

@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+
 from fer_ray.results.report import course as drawn
 from fer_ray.results.report.clock import duration
 from fer_ray.results.report.figure import figure
@@ -67,14 +70,14 @@ def workers(facts: SweepFacts) -> list[Block]:
     names = facts.epochs["worker"].dropna().unique()
     trained, span = duration(float(facts.epochs["seconds"].sum())), duration(facts.clock.seconds)
     told = f"{len(names)} worker processes trained {trained} in {span} from the first epoch to the last."
-    if busy := utilisation(facts.result.outcome):
-        told += f" The last run: {busy}; the rest is building models, checkpoints and waiting."
+    if busy := utilisation(facts):
+        told += f" {busy.capitalize()}; the rest is building models, checkpoints and waiting."
     return [
         Text(told),
         figure(
             "timeline",
             "Who trained what when",
-            lambda: drawn.workers(facts.clock, facts.trials, facts.winner),
+            lambda: drawn.workers(facts.clock, facts.trials, facts.best),
             caption="A row is a worker process, a bar the epochs in a row that it trained of one trial.",
             height=min(1600, 130 + 34 * max(2, len(names))),
             width=520,
@@ -83,15 +86,20 @@ def workers(facts: SweepFacts) -> list[Block]:
 
 
 def failures(facts: SweepFacts) -> list[Block]:
-    """Trials without a result by kind, and proposals that were not trained again."""
-    failed = [row for row in facts.result.trials.to_pylist() if row["state"] == "FAIL"]
+    """Trials without a result by kind, those that do not count, and proposals that were not trained again."""
+    failed = (facts.trials["state"] == "FAIL") & ~facts.uncounted
     blocks: list[Block] = [Text("No trial failed.")]
-    if failed:
-        kinds = facts.trials.loc[facts.trials["state"] == "FAIL", "failure"]
-        cells = [[row[name] for name in ("trial", "failure", "epochs", "reason")] for row in failed]
+    if failed.any():
+        kinds = facts.trials.loc[failed, "failure"]
         blocks = [
             figure("failure-kinds", "Failures by kind", lambda: drawn.failures(kinds), height=260),
-            _table("failed", "Failed trials", ["trial", "kind", "epochs", "reason"], cells),
+            _failed(facts, failed, "failed", "Failed trials"),
+        ]
+    if facts.uncounted.any():
+        why = "no model can be built, a constraint is broken, or the sweep ended before the first epoch"
+        blocks += [
+            Text(f"Not counted: {facts.uncounted.sum()} trials of which nothing was trained, as {why}."),
+            _failed(facts, facts.uncounted, "uncounted", "Trials that do not count"),
         ]
     if facts.duplicates is None:
         return [*blocks, Text(f"Duplicates are not known. {facts.no_study}")]
@@ -121,6 +129,12 @@ def environment(facts: SweepFacts) -> list[Block]:
         *([] if runs else [unknown]),
         Code(label="The resolved sweep file", text=spec.masked().to_yaml(), folded=True),
     ]
+
+
+def _failed(facts: SweepFacts, which: pd.Series, key: str, title: str) -> Table:
+    rows = facts.result.trials.filter(pa.array(which)).to_pylist()
+    cells = [[row[name] for name in ("trial", "failure", "epochs", "reason")] for row in rows]
+    return _table(key, title, ["trial", "kind", "epochs", "reason"], cells)
 
 
 def _table(key: str, title: str, columns: list[str], rows: list[list[Any]]) -> Table:

@@ -11,10 +11,12 @@ from fer_ray.filesystems import without_secrets
 from fer_ray.registry import Manifest, Registry
 from fer_ray.results.evaluation import Evaluation
 from fer_ray.results.report.clock import Clock, read_clock
-from fer_ray.search.folder import SweepFolder
+from fer_ray.results.report.course import Best
+from fer_ray.search.folder import Outcome, SweepFolder
 from fer_ray.search.result import SweepResult, load_result
 from fer_ray.search.rows import duplicates
 from fer_ray.search.storage import open_storage
+from fer_ray.search.study import UNCOUNTED
 from fer_ray.spaces import Space
 
 #: States of a sweep that has more to do.
@@ -56,18 +58,27 @@ class SweepFacts:
     no_model: str
 
     @property
-    def winner(self) -> int | None:
-        """The number of the best trial; None if none has a result."""
+    def best(self) -> Best:
+        """The best trial, which has not won while there is more to do."""
         best = self.result.best
-        return None if best is None else int(best["trial"])
+        called = "best so far" if self.state in UNFINISHED else "winner"
+        return Best(None if best is None else int(best["trial"]), called)
+
+    @property
+    def uncounted(self) -> pd.Series:
+        """Of each trial whether it does not count against `max_trials`: nothing of it was trained."""
+        return self.trials["failure"].isin(UNCOUNTED)
 
     @property
     def searching(self) -> float:
         """Seconds of searching, over all runs; of a run that has not ended, what its epochs tell."""
-        outcome = self.result.outcome
-        if outcome is None or not outcome.seconds or self.state in ("running", "killed"):
-            return self.clock.seconds
-        return outcome.seconds
+        outcome = self.last_run
+        return outcome.seconds if outcome and outcome.seconds else self.clock.seconds
+
+    @property
+    def last_run(self) -> Outcome | None:
+        """How it ended; None of a sweep that runs or was killed, whose outcome is the run's before."""
+        return None if self.state in ("running", "killed") else self.result.outcome
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -93,13 +104,13 @@ def read_facts(folder: SweepFolder) -> SweepFacts:
     discovered = folder.read_discovery()
     manifest, no_model = _manifest(result)
     repeated, no_study = _duplicates(result)
-    epochs = result.epochs.to_pandas()
+    trials, epochs = result.trials.to_pandas(), result.epochs.to_pandas()
     return SweepFacts(
         result=result,
         state=_state(folder, result),
-        trials=result.trials.to_pandas(),
+        trials=trials,
         epochs=epochs,
-        clock=read_clock(epochs),
+        clock=read_clock(epochs, trials),
         space=Space.from_config(discovered["space"]) if discovered else None,
         data_name=manifest.data.name if manifest else _data_name(result),
         fingerprint=discovered["data"] if discovered else None,

@@ -12,6 +12,7 @@ from fer_ray.search.report import answer, details
 from fer_ray.search.report.facts import UNFINISHED, SweepFacts
 from fer_ray.search.report.trials import searched_trials
 from fer_ray.search.spec import SweepSpec
+from fer_ray.search.study import UNCOUNTED
 from fer_ray.spaces import Space
 
 _STATES = {"COMPLETE": "to the end", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "open"}
@@ -80,18 +81,19 @@ def _model(facts: SweepFacts, best: int) -> str:
 
 def _facts(facts: SweepFacts) -> list[Fact]:
     result = facts.result
-    counts = facts.trials["state"].value_counts()
-    counted = ", ".join(f"{counts[state]} {word}" for state, word in _STATES.items() if state in counts)
+    fates = facts.trials["state"].map(_STATES).mask(facts.uncounted, facts.trials["failure"])
+    counts = fates.value_counts()
+    told = ", ".join(
+        f"{counts[word]} {word}" for word in (*_STATES.values(), *sorted(UNCOUNTED)) if word in counts
+    )
     trained = float(facts.epochs["seconds"].sum())
-    # What the outcome has of a run that has not ended is the run's before.
-    utilisation = "" if facts.state in ("running", "killed") else answer.utilisation(facts.result.outcome)
     spec = result.spec
     how = f"{spec.searcher.kind}, {spec.scheduler.kind}, at most {spec.scheduler.max_epochs} epochs a trial"
     return [
         *_scores(facts, facts.evaluation),
-        Fact(label="Trials", value=f"{len(facts.trials):,}", note=counted),
+        Fact(label="Trials", value=f"{(~facts.uncounted).sum():,}", note=told),
         Fact(label="Epochs", value=f"{len(facts.epochs):,}", note=f"{duration(trained)} of training"),
-        Fact(label="Searching", value=duration(facts.searching), note=utilisation),
+        Fact(label="Searching", value=duration(facts.searching), note=answer.utilisation(facts)),
         Fact(label="State" if facts.state in UNFINISHED else "Ended by", value=facts.state, note=how),
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fer_ray.errors import SweepError
 from fer_ray.files import write_atomically
 from fer_ray.progress import Progress, no_progress
-from fer_ray.results.report.figure import save_images
+from fer_ray.results.report.figure import Figure, printed_figures
 from fer_ray.results.report.page import render_page
 from fer_ray.search.folder import SweepFolder
 from fer_ray.search.report.comparison import Comparison, compare_facts, read_all
@@ -69,7 +69,7 @@ def make_report(
     return SweepReport(
         page=out / PAGE,
         reproduction=out / REPRODUCTION if again else None,
-        images=tuple(save_images(page.figures, out / IMAGES, progress)) if images else (),
+        images=_write_images(page.figures, out / IMAGES, progress) if images else (),
         missing={each.title: each.problem for each in page.figures if each.plot is None},
     )
 
@@ -92,7 +92,18 @@ def compare(paths: Sequence[str | Path], html: str | Path | None = None) -> Comp
     return found
 
 
-def _write(path: Path, content: str) -> None:
+def _write_images(figures: Sequence[Figure], folder: Path, progress: Progress) -> tuple[Path, ...]:
+    """A PNG of each figure; one from before of a figure that cannot be drawn any more is removed, no other file."""
+    printed = printed_figures(figures, progress)
+    for key, image in printed.items():
+        _write(folder / f"{key}.png", image)
+    for figure in figures:
+        if figure.key not in printed:
+            (folder / f"{figure.key}.png").unlink(missing_ok=True)
+    return tuple(folder / f"{key}.png" for key in printed)
+
+
+def _write(path: Path, content: bytes | str) -> None:
     try:
         write_atomically(path, content)
     except OSError as error:

@@ -56,8 +56,14 @@ def accuracy(values: dict[str, Any], epoch: int) -> dict[str, float]:
     return {"val_accuracy": top * (1 - math.exp(-epoch / 3)), "val_loss": 2 - top}
 
 
+class TooLarge(ValueError):
+    """Of a configuration that breaks a constraint."""
+
+
 def fails_with_few_units(values: dict[str, Any], epoch: int) -> dict[str, float]:
-    """Training breaks with the fewest units, and diverges with a few more."""
+    """Training breaks with the fewest units, and diverges with a few more; as many again are infeasible."""
+    if values["units"] == 24:
+        raise TooLarge("too <i>large</i>")
     if values["units"] == 8:
         raise ValueError("the <i>disk</i> of images has a hole")
     found = accuracy(values, epoch)
@@ -150,7 +156,8 @@ class _Player:
         try:
             metrics = self.curve(values, epoch)
         except ValueError as error:
-            self.memory.close(number, str(error), FailureKind.TRAINING)
+            kind = FailureKind.INFEASIBLE if isinstance(error, TooLarge) else FailureKind.TRAINING
+            self.memory.close(number, str(error), kind)
             self.free.append(worker)
             return False
         row = {"trial": number, "epoch": epoch, "seconds": lasts, "worker": worker, "parameters": 1000}

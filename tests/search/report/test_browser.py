@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fer_ray.search import load_result
-from fer_ray.search.report import make_report
+from fer_ray.search.report import compare, make_report
 
 CHROMIUM = shutil.which("chromium")
 
@@ -44,23 +44,24 @@ def made(finished, tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, made):
-    """Opens the page; afterwards it must have said nothing on the console and asked for no other file."""
-    said, asked, contexts = [], [], []
+    """Opens a page; afterwards it must have said nothing on the console and asked for no other file."""
+    said, asked, contexts, files = [], [], [], set()
 
-    def open_page(**options):
+    def open_page(file=made, **options):
+        files.add(file.as_uri())
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(made.as_uri())
+        page.goto(file.as_uri())
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert said == []
-    assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {made.as_uri()}
+    assert {url for url in asked if not url.startswith(("data:", "blob:"))} == files
 
 
 def draw_all(page):
@@ -164,21 +165,53 @@ def test_it_follows_the_dark(opened):
     assert ticks.evaluate(colour_of) == page.evaluate(ink) != dark
 
 
-def test_it_can_be_printed(opened, tmp_path):
-    """All figures are drawn on paper, though nobody has scrolled to them."""
+def test_it_can_be_printed(opened):
+    """On A4 with margins of 1 cm all figures are drawn, though nobody scrolled to them, and nothing is cut off."""
     page = opened(viewport={"width": 1200, "height": 900})
-    page.pdf(path=tmp_path / "report.pdf", format="A4")
-    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page.pdf(format="A4")
     assert page.locator(".plot").evaluate_all("(plots) => plots.every((plot) => plot._fullLayout)")
+    page.set_viewport_size({"width": 718, "height": 1047})
     page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert not page.locator("nav").is_visible()
+    rights = "(all) => all.map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect().right])"
+    elements = page.locator("body *:not(svg *)").evaluate_all(rights)
+    assert [name for name, right in elements if right > 718.5] == []
+    assert max(right for _, right in elements) > 600
 
 
-def test_each_figure_is_saved_as_png(made_up, tmp_path):
-    report = make_report(made_up.play(tmp_path, max_trials=1), images=True)
+def test_a_comparison_is_drawn(opened, made_up, finished, tmp_path):
+    compare([finished, made_up.play(tmp_path, "other", max_trials=4)], tmp_path / "both.html")
+    page = opened(tmp_path / "both.html")
+    draw_all(page)
+    for key in ("best-over-time", "best-over-epochs"):
+        assert page.locator(f"#{key} .legendtext").all_text_contents() == ["faces", "other"]
+        assert page.locator(f"#{key} .scatterlayer .js-line").count() == 2
+
+
+def test_each_figure_is_saved_as_png_and_other_files_stay(made_up, tmp_path):
+    """Of four objectives, for which Optuna draws no front: its picture from before does not stay."""
+
+    def curve(values, epoch):
+        found = made_up.accuracy(values, epoch)
+        return {**found, "val_macro_f1": found["val_accuracy"] / 2, "val_balanced_accuracy": epoch / 9}
+
+    metrics = ["val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy"]
+    objectives = [{"metric": metric} for metric in metrics]
+    sweep = made_up.play(tmp_path, space=made_up.space[:2], curve=curve, max_trials=6, objective=objectives)
+    made_up.register(sweep, 0.8)
+    figures = tmp_path / "page" / "figures"
+    figures.mkdir(parents=True)
+    for name in ("x.png", "pareto.png"):
+        (figures / name).write_bytes(b"from before")
+
+    report = make_report(sweep, tmp_path / "page", images=True)
     drawn = set(re.findall(r'data-figure="([^"]+)"', report.page.read_text()))
-    assert {"learning-curves", "timeline"} <= drawn
+    assert {"learning-curves", "timeline", "importance", "parallel", "contour-1", "confusion"} <= drawn
     assert {path.name for path in report.images} == {f"{key}.png" for key in drawn}
     for path in report.images:
         with Image.open(path) as image:
             assert image.width == 1800 and np.unique(np.asarray(image.convert("L"))).size > 3, path
+    assert list(report.missing) == ["Pareto front"]
+    assert {path.name for path in figures.iterdir()} == {"x.png"} | {path.name for path in report.images}
+    assert (figures / "x.png").read_bytes() == b"from before"

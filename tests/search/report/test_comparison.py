@@ -1,5 +1,6 @@
 """Sweeps side by side: their numbers, whether they may be compared, and whether winners differ."""
 
+import html
 import json
 
 import numpy as np
@@ -42,14 +43,45 @@ def test_the_numbers_are_those_of_the_tables(three):
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-def test_winners_are_compared_image_by_image(three):
-    same, worse = compare(three).differences
+def test_trials_are_those_that_were_trained(finished, made_up, tmp_path):
+    killed = made_up.play(tmp_path, epochs=1)
+    trials = [load_result(path).trials.to_pandas() for path in (finished, killed)]
+    assert (trials[0].failure == "infeasible").any() and (trials[1].epochs == 0).any()
+    counted = [sweep.trials for sweep in compare([finished, killed]).sweeps]
+    assert counted == [16, (trials[1].epochs > 0).sum()]
+
+
+def test_winners_are_compared_image_by_image(three, tmp_path):
+    same, worse = compare(three, tmp_path / "page.html").differences
     assert (same.first, same.second, worse.second) == ("first", "second", "third")
     assert same.paired.n == worse.paired.n == 200
     assert same.paired.interval[0] <= 0 <= same.paired.interval[1]
     assert "which is better is open" in same.sentence
     assert worse.paired.interval[1] < 0 and worse.paired.p_value < 1e-6
     assert worse.sentence.endswith("That of first is better.")
+    assert worse.p_corrected == 2 * worse.paired.p_value
+    assert f"p = {worse.paired.p_value:.3g}, by Holm for 2 tests {worse.p_corrected:.3g})" in worse.sentence
+    page = html.unescape((tmp_path / "page.html").read_text())
+    assert "There are 2 tests, so that p-values are corrected by Holm's method" in page
+
+
+def test_a_difference_that_several_tests_may_give_by_chance_is_open(three, made_up, tmp_path):
+    close = made_up.play(tmp_path, "close", seed=4)
+    made_up.register(close, 0.71, seed=15)
+    (alone,) = compare([three[0], close]).differences
+    assert alone.paired.interval[1] < 0 and 0.025 < alone.paired.p_value == alone.p_corrected < 0.05
+    assert alone.sentence.endswith("That of first is better.")
+    among, *_ = compare([three[0], close, three[1]]).differences
+    assert among.paired == alone.paired and among.p_corrected == 2 * alone.p_corrected
+    assert among.sentence.endswith("p is not below 0.05: which is better is open.")
+
+
+def test_the_first_with_a_model_is_what_the_others_are_compared_with(three, made_up, tmp_path):
+    bare = made_up.play(tmp_path, "bare", max_trials=2)
+    without, paired = compare([bare, three[0], three[2]]).differences
+    assert (without.first, without.second, without.paired) == ("first", "bare", None)
+    assert without.sentence.startswith("bare has no test accuracy. ")
+    assert (paired.first, paired.second) == ("first", "third") and paired.paired.n == 200
 
 
 def test_without_kept_answers_the_intervals_stand_side_by_side(three, made_up, tmp_path):

@@ -6,20 +6,25 @@ import json
 import math
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
+from typer.testing import CliRunner
 
+from fer_ray.cli.app import app
 from fer_ray.errors import ConfigError, SweepError
-from fer_ray.results import load
-from fer_ray.search import SweepSpec, load_result
+from fer_ray.results import epochs_table, load, trials_table, write_tables
+from fer_ray.search import SweepSpec, list_sweeps, load_result
 from fer_ray.search.folder import SweepFolder
-from fer_ray.search.report import make_report
+from fer_ray.search.memory import SweepMemory
+from fer_ray.search.report import compare, make_report
 from fer_ray.search.report.facts import read_facts
 from fer_ray.search.storage import open_storage
+from fer_ray.spaces import Space
 
 FIGURES = [
     *("confusion", "best-over-time", "best-over-epochs", "history", "edf", "learning-curves", "importance"),
@@ -98,12 +103,68 @@ def test_the_curves_are_the_epochs_and_their_ends_say_why(finished, page):
 
 
 def test_failures_are_counted_by_kind_and_no_reason_becomes_markup(finished, page):
-    failed = load(finished).trials.query("state == 'FAIL'")
+    failed = load(finished).trials.query("state == 'FAIL' and failure != 'infeasible'")
     (bars,) = data_of(page, "failure-kinds")["data"]
     assert dict(zip(bars["y"], numbers(bars["x"]), strict=True)) == failed.failure.value_counts().to_dict()
     assert set(failed.failure) == {"training", "diverged"}
     assert "<i>disk</i>" not in page and "the &lt;i&gt;disk&lt;/i&gt; of images has a hole" in page
     assert "angry <b>" not in re.sub(r"<script.*?</script>", "", page, flags=re.S)
+
+
+def cells_of(page: str, key: str) -> list[str]:
+    """A table's, row by row."""
+    table = re.search(rf'id="{key}".*?<tbody>(.*?)</tbody>', page, re.S)[1]
+    return [html.unescape(cell) for cell in re.findall(r"<td.*?>(.*?)</td>", table)]
+
+
+def test_infeasible_trials_are_kept_apart_and_not_counted(finished, page):
+    trials = load_result(finished).trials.to_pandas()
+    infeasible, failed = trials.failure == "infeasible", (trials.state == "FAIL").sum()
+    few = infeasible.sum()
+    assert 0 < few < failed
+    fact = re.search(r"<dt>Trials</dt><dd>(\d+)</dd><dd class=\"note\">(.*?)</dd>", page)
+    assert int(fact[1]) == len(trials) - few == 16
+    assert fact[2].endswith(f", {failed - few} failed, {few} infeasible")
+    rows = [[str(number), "infeasible", "0", "too <i>large</i>"] for number in trials.trial[infeasible]]
+    assert cells_of(page, "uncounted") == [cell for row in rows for cell in row]
+    assert "infeasible" not in cells_of(page, "failed")
+    assert list_sweeps(finished.parent)[0]["trials"] == 16
+    said = CliRunner().invoke(app, ["sweep", "results", str(finished)]).stdout
+    assert len(re.findall(r"^trial \d+ infeasible: too <i>large</i>$", said, re.M)) == few
+    assert len(re.findall(r"^trial \d+ failed: ", said, re.M)) == failed - few
+
+
+def test_values_of_a_trial_that_failed_are_never_the_best_so_far(finished, tmp_path, made_up):
+    def crashes(values, epoch):
+        if values["units"] < 64:
+            return made_up.accuracy(values, epoch)
+        if epoch == 5:
+            raise ValueError("crash")
+        return {"val_accuracy": 0.99}
+
+    plain = {"kind": "none", "max_epochs": 6}
+    sweep = made_up.play(tmp_path, "crashed", curve=crashes, scheduler=plain, max_trials=8)
+    result = load_result(sweep)
+    epochs = result.epochs.to_pandas().sort_values(["timestamp", "trial"])
+    best = result.best["value"]
+    assert epochs.val_accuracy.max() == 0.99 > best
+    counted = epochs.val_accuracy.where(epochs.val_accuracy < 0.99)
+    drawn = data_of(make_report(sweep).page.read_text(), "best-over-epochs")["data"][1]
+    np.testing.assert_array_equal(numbers(drawn["y"]), counted.cummax().ffill())
+
+    found = compare([sweep, finished], tmp_path / "both.html")
+    assert found.sweeps[0].epochs_to_target == int(np.argmax(counted >= found.target)) + 1
+    drawn, _ = data_of((tmp_path / "both.html").read_text(), "best-over-time")["data"]
+    assert np.nanmax(numbers(drawn["y"])) == best
+
+
+def test_a_trial_that_was_cut_short_has_not_failed(tmp_path, made_up):
+    sweep = made_up.play(tmp_path, epochs=1)
+    spec = SweepFolder(sweep).spec().model_copy(update={"epoch_budget": 1})
+    SweepMemory(spec, Space.from_config({"space": made_up.space}), open_storage(spec)).propose()
+    assert (load_result(sweep).trials.to_pandas().failure == "cut short").sum() == 1
+    page = make_report(sweep).page.read_text()
+    assert ", 1 cut short</dd>" in page and " failed</dd>" not in page and "No trial failed." in page
 
 
 def test_the_timeline_has_every_trial_on_its_worker(finished, page):
@@ -221,6 +282,11 @@ def test_a_running_sweep_is_reported_as_such(tmp_path, made_up):
     with SweepFolder(sweep).locked():
         page = make_report(sweep).page.read_text()
     assert "The sweep is running; this is what there is so far." in page
+    for key in ("learning-curves", "timeline"):
+        names = [
+            trace["name"] for trace in data_of(page, key)["data"] if trace.get("showlegend") is not False
+        ]
+        assert names[0] == "best so far" and "winner" not in names
 
 
 def test_several_objectives_have_a_front(tmp_path, made_up):
@@ -238,6 +304,47 @@ def test_several_objectives_have_a_front(tmp_path, made_up):
     assert len(front) > 1
     assert {(row["values"]["val_accuracy"], float(row["values"]["parameters"])) for row in front} <= drawn
     assert "Pareto front" not in made.missing
+
+
+def test_thousands_of_trials_make_a_page_that_opens(tmp_path, made_up):
+    """Two ranges without steps, so that all 2,000 trials differ in both."""
+    second = {"class_name": "Float", "config": made_up.space[1]["config"] | {"name": "decay"}}
+    sweep = made_up.play(tmp_path, space=[*made_up.space, second], max_trials=1)
+    random, trials, epochs = np.random.default_rng(0), [], []
+    for number in range(2000):
+        rate, decay = 10 ** random.uniform(-4, -1, 2)
+        chosen = {"units": 8, "rate": rate, "optimizer": "adam", "batch_size": 16, "augment": True}
+        row = {"trial": number, "worker": f"a-{number % 4}", "seconds": 1.0}
+        length = 9 if number % 9 == 0 else 3 if number % 3 == 0 else 1
+        values = {"units": 8 * int(random.integers(1, 9)), "rate": rate}
+        curve = [made_up.accuracy(values, epoch + 1) for epoch in range(length)]
+        for epoch, metrics in enumerate(curve, start=1):
+            ended = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=number / 4 + epoch)
+            epochs.append({**row, "epoch": epoch, "timestamp": ended, **metrics})
+        trials.append(
+            {
+                **{
+                    "trial": number,
+                    "state": "COMPLETE" if length == 9 else "PRUNED",
+                    "objective": "val_accuracy",
+                },
+                **{"value": curve[-1]["val_accuracy"], "best_epoch": length, "epochs": length},
+                "hyperparameters": {**chosen, **values, "decay": decay, "classes": 3},
+            }
+        )
+    write_tables(sweep, trials_table(trials), epochs_table(epochs))
+    made = make_report(sweep)
+    page = made.page.read_text()
+    assert made.missing == {} and len(page) < 10e6
+
+    contour, points, _ = data_of(page, "contour-1")["data"]
+    name = data_of(page, "contour-1")["layout"]["xaxis"]["title"]["text"]
+    assert np.asarray(numbers(contour["z"])).size <= 32**2
+    assert numbers(points["x"]).tolist() == [row["hyperparameters"][name] for row in trials]
+    *lines, _ = data_of(page, "parallel")["data"]
+    assert len(lines) == 100
+    assert "The best 100 of 2,000 trials are shown." in page
+    assert "Computed from 400 of the 2,000 trials, drawn at random." in page
 
 
 def test_a_sweep_that_is_none_and_a_place_that_cannot_be_written(tmp_path, finished):
@@ -294,8 +401,13 @@ def test_images_need_a_browser(finished, tmp_path, monkeypatch):
     from choreographer.browsers.chromium import Chromium
 
     monkeypatch.setattr(Chromium, "find_browser", classmethod(lambda cls, **options: None))
+    names = ("x.png", "timeline.png")
+    (tmp_path / "figures").mkdir()
+    for name in names:
+        (tmp_path / "figures" / name).write_bytes(b"from before")
     with pytest.raises(ConfigError, match="need Chromium or Chrome on this machine"):
         make_report(finished, tmp_path, images=True)
+    assert all((tmp_path / "figures" / name).read_bytes() == b"from before" for name in names)
     assert (tmp_path / "report.html").exists()
 
 
@@ -320,6 +432,10 @@ def test_what_a_killed_run_has_searched_counts(tmp_path, made_up):
     folder.write_outcome(replace(folder.read_outcome(), ended="killed", seconds=1.0))
     facts = read_facts(folder)
     assert facts.state == "killed" and facts.searching == facts.clock.seconds > 1.0
+    page = make_report(sweep).page.read_text()
+    busy = facts.epochs.seconds.sum() / facts.clock.seconds
+    assert busy > 1 and page.lower().count(f"so far: on average {busy:.1f} workers inside training") == 2
+    assert "last run" not in page.lower()
 
 
 def test_tables_of_a_sweep_that_was_killed_are_made_anew(tmp_path, made_up):
