@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,10 @@ def check_nodes(folder: Path, resources: ResourcesSection, packages: Sequence[st
         views = _look_around(mark, packages, others)
         if any(node["NodeID"] == here for node in nodes):
             views.append(look_around(mark, packages))
+    # What no node has, discovery tells, with the error of the import.
+    unknown = set(packages).intersection(*(view.missing for view in views))
     for view in views:
-        _check(view, folder)
+        _check(view, folder, unknown)
 
 
 def look_around(mark: Path, packages: Sequence[str]) -> NodeView:
@@ -146,12 +148,13 @@ def _look_around(mark: Path, packages: Sequence[str], nodes: list[str]) -> list[
     return found
 
 
-def _check(view: NodeView, folder: Path) -> None:
-    if view.missing:
+def _check(view: NodeView, folder: Path, unknown: Collection[str] = ()) -> None:
+    missing = [name for name in view.missing if name not in unknown]
+    if missing:
         raise SweepError(
             f"node {view.name}",
             "must have what trials import",
-            f"it lacks {', '.join(view.missing)}",
+            f"it lacks {', '.join(missing)}",
             "Install fer_ray with its TensorFlow extra there, and what the space imports",
         )
     if view.free_mb < _LEAST_FREE_MB:
