@@ -32,7 +32,9 @@ def demo(
 
     started = time.monotonic()
     faces = _make_data(data, folder)
-    result = _search(faces, folder, sweep_file or shipped_file("demo.yaml"))
+    # Its own is small and runs here, whatever cluster RAY_ADDRESS names.
+    where = {} if sweep_file else {"address": "local"}
+    result = _search(faces, folder, sweep_file or shipped_file("demo.yaml"), where)
     assert result.outcome
     if result.outcome.model is None:
         stdout.print(f"The sweep ended by {result.outcome.ended} without a model.", highlight=False)
@@ -74,7 +76,7 @@ def _digest(source: Path) -> str:
     return hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
 
 
-def _search(faces: Path, folder: Path, sweep_file: Path) -> "SweepResult":
+def _search(faces: Path, folder: Path, sweep_file: Path, where: dict[str, str]) -> "SweepResult":
     """Runs the sweep under a name of its own, so that demos do not stop each other."""
     from fer_ray.cli.watching import watched
     from fer_ray.search import SweepSpec, run
@@ -88,6 +90,7 @@ def _search(faces: Path, folder: Path, sweep_file: Path) -> "SweepResult":
             "folder": str(folder / "sweeps"),
             "model.name": "demo",
             "model.registry": str(folder / "registry"),
+            **where,
         },
     )
     with watched(name) as (watch, progress):

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from fer_ray.search import load_result
+from fer_ray.cli.app import app
+from fer_ray.errors import ClusterError
+from fer_ray.search import SweepSpec, load_result, resume
+from fer_ray.search.folder import SweepFolder
 
 pytestmark = pytest.mark.ray
 
@@ -36,7 +40,8 @@ class Submitter:
                 self.nodes.dashboard,
             ],
             cwd=self.folder,
-            env=self.sweeps.environment,
+            # Of a cluster that is gone: what is given goes before it.
+            env={**self.sweeps.environment, "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1"},
             capture_output=True,
             text=True,
             timeout=200,
@@ -171,3 +176,30 @@ def test_where_no_cluster_answers_there_is_one_error(sweep_file, tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Ray cluster 127.0.0.1:1: must answer.")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "submit"])
+@pytest.mark.parametrize(
+    ("flag", "in_file", "meant"),
+    [([], None, 3), ([], "127.0.0.1:2", 2), (["--address", "127.0.0.1:1"], "127.0.0.1:2", 1)],
+)
+def test_an_address_is_the_options_then_the_files_then_the_environments(
+    sweep_file, tmp_path, monkeypatch, command, flag, in_file, meant
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:3")
+    done = CliRunner().invoke(app, ["sweep", command, sweep_file(address=in_file), *flag])
+    assert isinstance(done.exception, ClusterError)
+    assert str(done.exception).startswith(f"Ray cluster 127.0.0.1:{meant}: must answer.")
+
+
+def test_the_environments_address_is_not_kept_with_a_sweep(sweep_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec = SweepSpec.from_yaml(sweep_file())
+    folder = SweepFolder.create(spec)
+    for port in (2, 3):
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        with pytest.raises(ClusterError, match=f"127.0.0.1:{port}: must answer"):
+            resume(folder.path)
+    assert folder.spec().address is None
