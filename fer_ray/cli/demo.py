@@ -32,9 +32,7 @@ def demo(
 
     started = time.monotonic()
     faces = _make_data(data, folder)
-    # Its own is small and runs here, whatever cluster RAY_ADDRESS names.
-    where = {} if sweep_file else {"address": "local"}
-    result = _search(faces, folder, sweep_file or shipped_file("demo.yaml"), where)
+    result = _search(faces, folder, sweep_file or shipped_file("demo.yaml"))
     assert result.outcome
     if result.outcome.model is None:
         stdout.print(f"The sweep ended by {result.outcome.ended} without a model.", highlight=False)
@@ -76,7 +74,7 @@ def _digest(source: Path) -> str:
     return hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
 
 
-def _search(faces: Path, folder: Path, sweep_file: Path, where: dict[str, str]) -> "SweepResult":
+def _search(faces: Path, folder: Path, sweep_file: Path) -> "SweepResult":
     """Runs the sweep under a name of its own, so that demos do not stop each other."""
     from fer_ray.cli.watching import watched
     from fer_ray.search import SweepSpec, run
@@ -90,9 +88,10 @@ def _search(faces: Path, folder: Path, sweep_file: Path, where: dict[str, str]) 
             "folder": str(folder / "sweeps"),
             "model.name": "demo",
             "model.registry": str(folder / "registry"),
-            **where,
         },
     )
+    # A demo runs here, whatever cluster RAY_ADDRESS names.
+    spec = spec.model_copy(update={"address": spec.address or "local"})
     with watched(name) as (watch, progress):
         return run(spec, watch=watch, progress=progress)
 
