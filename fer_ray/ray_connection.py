@@ -4,6 +4,8 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,8 +78,9 @@ def connect_jobs(address: str | None) -> Any:
     """A client for the jobs of a running cluster; this process does not join it.
 
     Args:
-        address: Of its dashboard, ``http://host:8265``, or of its head, host:6379; if None, Ray's own environment
-            variables or the cluster of this machine: as for `connect_ray`, the one of `fer-ray cluster up` first.
+        address: Of its dashboard, ``http://host:8265``, or of its head, host:6379; if None, that of
+            RAY_API_SERVER_ADDRESS or RAY_ADDRESS, or the cluster of this machine: as for `connect_ray`, the one of
+            `fer-ray cluster up` first.
 
     Returns:
         A `ray.job_submission.JobSubmissionClient`.
@@ -86,8 +89,8 @@ def connect_jobs(address: str | None) -> Any:
         ClusterError: If it does not answer.
     """
     address = None if address == "auto" else address
-    named = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
-    own = _sign_in(named or "auto")
+    address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
+    own = _sign_in(address or "auto")
     address = own.dashboard_url if own else address
     from ray.job_submission import JobSubmissionClient
 
@@ -96,7 +99,8 @@ def connect_jobs(address: str | None) -> Any:
         logging.getLogger(name).setLevel(logging.ERROR)
     _require_listener((address or "").removeprefix("http://").removeprefix("https://").partition("/")[0])
     try:
-        return JobSubmissionClient(address)
+        with _without_addresses():
+            return JobSubmissionClient(address)
     except Exception as error:  # Ray has no common class for what a connection can meet
         remedy = (
             "Give the address of its dashboard or head. If it wants a token, set RAY_AUTH_MODE=token and "
@@ -104,6 +108,17 @@ def connect_jobs(address: str | None) -> Any:
         )
         where = f"Ray cluster {address}" if address else "Ray cluster"
         raise ClusterError(where, "must answer", first_line(error), remedy) from error
+
+
+@contextmanager
+def _without_addresses() -> Iterator[None]:
+    """Hides the variables that Ray's client for jobs would put before the address that it is given."""
+    names = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def is_connected() -> bool:

@@ -90,6 +90,8 @@ def _search(faces: Path, folder: Path, sweep_file: Path) -> "SweepResult":
             "model.registry": str(folder / "registry"),
         },
     )
+    # A demo runs here, whatever cluster RAY_ADDRESS names.
+    spec = spec.model_copy(update={"address": spec.address or "local"})
     with watched(name) as (watch, progress):
         return run(spec, watch=watch, progress=progress)
 

@@ -16,9 +16,7 @@ _Name = Annotated[str, typer.Argument(help="The sweep's name.")]
 _Address = Annotated[
     str | None,
     typer.Option(
-        "--address",
-        envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
-        help="http://HOST:8265 or HOST:6379; the cluster of this machine if absent.",
+        help="http://HOST:8265 or HOST:6379; if absent, of RAY_API_SERVER_ADDRESS, RAY_ADDRESS or this machine."
     ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -26,7 +24,13 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def submit(
     file: Annotated[Path, typer.Argument(help="A sweep file.")],
-    address: _Address = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="http://HOST:8265 or HOST:6379; if absent, of the sweep file, RAY_API_SERVER_ADDRESS, RAY_ADDRESS "
+            "or this machine."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the sweep, and of its folder.")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", help="Any key, such as scheduler.eta=4; may be repeated.")

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from fer_ray.search.probe import Probe
     from fer_ray.search.simulate import Costs, Simulation
 
+ADDRESS_HELP = (
+    "Of a Ray cluster, HOST:6379, auto or local; if absent, of the sweep file, RAY_ADDRESS or a local one."
+)
+
 
 def plan(
     file: Annotated[Path, typer.Argument(help="A sweep file.")],
@@ -20,9 +24,7 @@ def plan(
         list[str] | None, typer.Option("--set", help="Any key, such as scheduler.eta=4; may be repeated.")
     ] = None,
     no_probe: Annotated[bool, typer.Option("--no-probe", help="Train nothing, tell no times.")] = False,
-    address: Annotated[
-        str | None, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster; a local one if absent.")
-    ] = None,
+    address: Annotated[str | None, typer.Option(help=ADDRESS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a sweep will cost: trials, rungs, epochs, and time from a short probe."""

@@ -27,9 +27,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train.")]
 _Budget = Annotated[str | None, typer.Option(help="Such as 90m or 2h; no trial starts after it.")]
 _Concurrency = Annotated[int | None, typer.Option(min=1, help="Trials at a time.")]
-_Address = Annotated[
-    str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; a local one if absent.")
-]
+_Address = Annotated[str | None, typer.Option(help=planning.ADDRESS_HELP)]
 
 
 @app.command()

@@ -50,21 +50,29 @@ class Budget:
             return "target reached"
         return "plateau" if self._plateau is not None and self._plateau.stop_all() else None
 
+    def seconds_to_go(self, elapsed: float, ended: int, left: int, epochs: int) -> float | None:
+        """Until the sweep ends, at the pace so far, by its trials, its epochs or its time, whichever comes first.
+
+        Args:
+            elapsed: Seconds so far.
+            ended: Trials that have ended in that time.
+            left: Trials that have not.
+            epochs: Trained in that time.
+
+        Returns:
+            None before a trial has ended.
+        """
+        if not ended:
+            return None
+        most = self._spec.epoch_budget
+        epochs_left = math.inf if most is None else max(most - self._epochs, 0)
+        by_epochs = elapsed / epochs * epochs_left if epochs else math.inf
+        return min(elapsed / ended * max(left, 0), by_epochs, self.seconds_left)
+
     @property
     def seconds_left(self) -> float:
         """Of the time budget; infinite without one."""
         return math.inf if self._deadline is None else max(self._deadline - self._clock(), 0.0)
-
-
-def seconds_to_go(elapsed: float, ended: int, left: int) -> float | None:
-    """At the pace so far; None before any pace is known.
-
-    Args:
-        elapsed: Seconds so far.
-        ended: Trials that have ended in that time.
-        left: Trials that have not.
-    """
-    return elapsed / ended * max(left, 0) if ended > 0 else None
 
 
 def _plateau_stopper(spec: SweepSpec) -> "ExperimentPlateauStopper | None":

@@ -1,6 +1,7 @@
 """The Ray cluster that a sweep runs on: a local one, one by address, or the one this process is connected to."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,8 +24,10 @@ _SECONDS_TO_ANSWER = 20
 def connected(address: str | None) -> Iterator[None]:
     """Connects for the time of a sweep.
 
-    A local cluster is started and stopped if `address` is None; a connection that is there already is used and
-    left alone.
+    A connection that is there already is used and left alone. A local cluster is stopped afterwards.
+
+    Args:
+        address: As in a sweep file.
 
     Raises:
         ClusterError: If the cluster cannot be started or reached, if this process is connected to another one, or
@@ -34,7 +37,8 @@ def connected(address: str | None) -> Iterator[None]:
         require_connected_to(address)
         yield
         return
-    start_ray() if address is None else connect_ray(address)
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    start_ray() if address == "local" else connect_ray(address)
     head = head_address()
     try:
         yield

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from fer_ray.errors import SweepError
 from fer_ray.files import write_atomically
+from fer_ray.search.live import live_path
 from fer_ray.search.spec import SweepSpec
 
 
@@ -246,6 +247,8 @@ class SweepFolder:
                     raise SweepError(f"sweep {self.path}", "is being run by another process")
             if not os.fstat(file.fileno()).st_nlink:
                 raise self._gone()
+            # A killed run's.
+            live_path(self.path).unlink(missing_ok=True)
             yield
 
     def _open_lock(self) -> IO[str]:

@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from fer_ray.errors import SweepError
 from fer_ray.objective import Mode
 from fer_ray.results.journal import EpochJournal
-from fer_ray.search.budget import seconds_to_go
 from fer_ray.search.folder import SweepFolder, journal_path
 from fer_ray.search.history import History
+from fer_ray.search.live import Live, Work, read_live
 from fer_ray.search.rows import epoch_rows, study_trials
 from fer_ray.search.rungs import Decision
 from fer_ray.search.storage import open_storage
@@ -60,13 +60,13 @@ class WorkerView:
     """A worker that trains now.
 
     Args:
-        name: Host and process.
-        trial: Number of the trial that it trained last.
+        name: Host and process; None until its first epoch has ended.
+        trial: Number of the trial that it trains.
         epochs: That it has trained, of all trials.
-        idle: Seconds since its last epoch ended.
+        idle: Seconds since its last epoch ended, or since it took up the trial.
     """
 
-    name: str
+    name: str | None
     trial: int
     epochs: int
     idle: float
@@ -82,10 +82,10 @@ class SweepOverview:
         state: ``starting``, ``running``, or how its last run ended.
         trials: All, by number.
         rungs: From the lowest.
-        workers: Of running trials, by name.
+        workers: Of running trials, by the trials' numbers.
         max_trials: That it will train.
         elapsed: Seconds of all runs, each from its first epoch to its last one, or to now while it runs.
-        eta: Seconds to go at its pace so far; None where it does not run, or no trial has ended.
+        eta: Seconds to go, as its driver tells; None where it does not run, or no trial has ended.
     """
 
     name: str
@@ -133,6 +133,8 @@ class SweepReader:
         spec, running = self.folder.spec(), self.folder.is_running()
         self._storage = self._storage or open_storage(spec)
         history = History(spec, EpochJournal(journal_path(self.folder.path)), time.monotonic)
+        live = read_live(self.folder.path) if running else Live()
+        at_work = {work.trial for work in live.work}
         rows = epoch_rows(self.folder.path)
         by_trial: dict[int, list[dict[str, Any]]] = {}
         for row in rows:
@@ -140,15 +142,13 @@ class SweepReader:
         trials = tuple(
             TrialView(
                 number=trial.number,
-                state=_state(trial, history, running),
+                state=_state(trial, history, at_work),
                 values=tuple(_value(row, spec.goal.metric) for row in by_trial.get(trial.number, [])),
                 best=history.of(trial.number).best,
                 worker=by_trial[trial.number][-1]["worker"] if trial.number in by_trial else None,
             )
             for trial in study_trials(spec, self._storage)
         )
-        elapsed = _elapsed(rows, self.folder.read_runs(), running)
-        ended = sum(trial.state in ("finished", "stopped", "failed", "paused") for trial in trials)
         return SweepOverview(
             name=spec.name,
             metric=spec.goal.metric,
@@ -156,10 +156,10 @@ class SweepReader:
             state=self._state(running, bool(rows)),
             trials=trials,
             rungs=_rungs(trials, sorted(history.rungs.epochs)),
-            workers=_workers(trials, rows),
+            workers=_workers({trial.number for trial in trials if trial.state == "running"}, live.work, rows),
             max_trials=spec.max_trials,
-            elapsed=elapsed,
-            eta=seconds_to_go(elapsed, ended, spec.max_trials - ended) if running else None,
+            elapsed=_elapsed(rows, self.folder.read_runs(), running),
+            eta=live.eta,
         )
 
     def _state(self, running: bool, trained: bool) -> str:
@@ -184,21 +184,23 @@ def watched_folder(sweep: str, address: str | None = None) -> Path:
         return Path(sweep)
     from fer_ray.search.submission import find_job
 
-    path = Path(find_job(sweep, address).folder)
+    job = find_job(sweep, address)
+    path = Path(job.folder)
     if not path.is_dir():
-        remedy = f"Mount it here, or follow its output: fer-ray sweep attach {sweep}"
-        raise SweepError(f"sweep {sweep}", "its folder must be seen here to be watched", str(path), remedy)
+        rule, received = "its folder must be seen here to be watched", f"no {path}; its job is {job.state}"
+        remedy = f"Mount it here, or read what it has printed: fer-ray sweep logs {sweep}"
+        raise SweepError(f"sweep {sweep}", rule, received, remedy)
     return path
 
 
-def _state(trial: FrozenTrial, history: History, running: bool) -> str:
+def _state(trial: FrozenTrial, history: History, at_work: set[int]) -> str:
     if trial.user_attrs.get("failure") == FailureKind.INFEASIBLE:
         return "infeasible"
     if trial.state in _ENDED:
         return _ENDED[trial.state]
     if history.of(trial.number).decision is Decision.PAUSE:
         return "paused"
-    return "running" if running else "waiting"
+    return "running" if trial.number in at_work else "waiting"
 
 
 def _value(row: dict[str, Any], metric: str) -> float:
@@ -218,19 +220,21 @@ def _rungs(trials: tuple[TrialView, ...], epochs: list[int]) -> tuple[RungView, 
     )
 
 
-def _workers(trials: tuple[TrialView, ...], rows: list[dict[str, Any]]) -> tuple[WorkerView, ...]:
+def _workers(
+    running: set[int], at_work: tuple[Work, ...], rows: list[dict[str, Any]]
+) -> tuple[WorkerView, ...]:
     now = time.time()
     counts = Counter(row["worker"] for row in rows)
-    last = {row["worker"]: row for row in rows}
-    names = {trial.worker for trial in trials if trial.state == "running"} - {None}
+    last = {row["worker"]: row["timestamp"].timestamp() for row in rows}
     return tuple(
         WorkerView(
-            name=name,
-            trial=last[name]["trial"],
-            epochs=counts[name],
-            idle=max(0.0, now - last[name]["timestamp"].timestamp()),
+            name=work.worker,
+            trial=work.trial,
+            epochs=counts[work.worker],
+            idle=max(0.0, now - max(work.since, last.get(work.worker, 0.0))),
         )
-        for name in sorted(filter(None, names))
+        for work in sorted(at_work, key=lambda work: work.trial)
+        if work.trial in running
     )
 
 

@@ -56,7 +56,8 @@ class SweepSpec(Section):
         folder: Where sweeps lie; every node must see it under this path.
         publish: A folder or a URI such as ``s3://bucket/sweeps``: at the end of each run the sweep's tables, study
             and description are copied there, below its name.
-        address: Of a Ray cluster; a local one is started if None.
+        address: Of a Ray cluster's head, ``host:6379``; ``auto`` finds one on this machine, ``local`` starts one.
+            If None, that of RAY_ADDRESS, else ``local``.
     """
 
     name: Name

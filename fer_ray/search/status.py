@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import TrialState
 from ray.tune import Callback
 
-from fer_ray.search.budget import seconds_to_go
+from fer_ray.search.live import Live, Work, live_path, write_live
 from fer_ray.search.memory import SweepMemory
 from fer_ray.search.metrics import SweepMetrics
 from fer_ray.search.new_epochs import NewEpochs
@@ -30,7 +30,7 @@ class SweepStatus:
         best_value, best_trial: The best primary objective so far and the trial's number; None before any epoch.
         utilisation: Seconds inside training over seconds that workers were there, 0 to 1.
         elapsed: Seconds since the first trial was asked for.
-        eta: Seconds to go, at the pace so far; None before the first trial has ended.
+        eta: Seconds to go, as `Budget.seconds_to_go`; None before the first trial has ended.
     """
 
     running: int
@@ -68,7 +68,8 @@ class StatusWatcher(Callback):
         self._provided, self._provided_until = 0.0, self.started
         self.ended_before = memory.closed + memory.paused
         self.epochs, self.training_seconds = 0, 0.0
-        self._at_work: set[str] = set()
+        self._at_work: dict[str, Work] = {}
+        self._workers: dict[str, str] = {}
         self._new = NewEpochs(memory)
         self.metrics = SweepMetrics(memory.spec.name, memory.objective.metric)
 
@@ -77,6 +78,9 @@ class StatusWatcher(Callback):
     ) -> None:
         """Counts an epoch."""
         row = result.get("row")
+        if row and (work := self._at_work.get(trial.trial_id)):
+            self._at_work[trial.trial_id] = replace(work, worker=row["worker"])
+            self._workers[_actor(trial)] = row["worker"]
         if row and self._new.take(row):
             self.epochs += 1
             self.training_seconds += row["seconds"]
@@ -84,15 +88,17 @@ class StatusWatcher(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Takes note of a trial that has its worker."""
-        self._at_work.add(trial.trial_id)
+        self._at_work[trial.trial_id] = Work(
+            trial=trial.config["trial"], worker=self._workers.get(_actor(trial)), since=time.time()
+        )
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Takes note of a trial that has given its worker back."""
-        self._at_work.discard(trial.trial_id)
+        self._at_work.pop(trial.trial_id, None)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Takes note of a trial that has lost its worker."""
-        self._at_work.discard(trial.trial_id)
+        self._at_work.pop(trial.trial_id, None)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Looks at the cluster and tells the watcher, twice a second."""
@@ -104,6 +110,7 @@ class StatusWatcher(Callback):
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Tells the watcher how it ended."""
         self._tell()
+        live_path(self.memory.spec.path).unlink(missing_ok=True)
 
     def status(self) -> SweepStatus:
         """How far the sweep is."""
@@ -130,6 +137,7 @@ class StatusWatcher(Callback):
 
     def _tell(self) -> None:
         status = self.status()
+        write_live(self.memory.spec.path, Live(eta=status.eta, work=tuple(self._at_work.values())))
         self.metrics.status(status)
         self.metrics.rungs(self.memory.rungs.epochs, (seen.epoch for seen in self.memory.progressed.values()))
         self.watch(status)
@@ -143,8 +151,8 @@ class StatusWatcher(Callback):
 
     def _eta(self, elapsed: float) -> float | None:
         ended = self.memory.closed + self.memory.paused
-        by_trials = seconds_to_go(elapsed, ended - self.ended_before, self.memory.spec.max_trials - ended)
-        return None if by_trials is None else min(by_trials, self.memory.budget.seconds_left)
+        left = self.memory.spec.max_trials - ended
+        return self.memory.budget.seconds_to_go(elapsed, ended - self.ended_before, left, self.epochs)
 
     def _best(self) -> tuple[int | None, float | None]:
         """Of all trials, running ones too."""
@@ -153,3 +161,8 @@ class StatusWatcher(Callback):
             if seen.best is not None and self.memory.objective.better(seen.best, value):
                 number, value = candidate, seen.best
         return number, value
+
+
+def _actor(trial: Any) -> str:
+    """Tells a trial's worker from others."""
+    return str(trial.temporary_state.ray_actor._actor_id.hex())

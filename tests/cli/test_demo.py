@@ -46,7 +46,8 @@ def test_the_demo_serves_until_ctrl_c(tmp_path, sweep_file):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-u", "-m", "fer_ray", "demo", "--folder", "out"]
-    environment = {**os.environ, "COLUMNS": "200"}
+    # A cluster that the demo does not ask for.
+    environment = {**os.environ, "COLUMNS": "200", "RAY_ADDRESS": "127.0.0.1:1"}
     process = subprocess.Popen(
         [*command, "--sweep", str(sweep_file), "--port", str(port)],
         cwd=tmp_path,

@@ -1,11 +1,14 @@
 """Recorded curves, and sweeps over them under a virtual clock."""
 
+import json
 import math
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from fer_ray.cli.app import app
 from fer_ray.errors import DataError
 from fer_ray.search.curves import RecordedCurves, read_curves, write_curves
 from fer_ray.search.simulate import Costs, simulate
@@ -40,10 +43,15 @@ def rows_of(configurations=300, epochs=9, seconds=10.0, seed=0):
 
 
 @pytest.fixture(scope="module")
-def curves(tmp_path_factory):
+def curves_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("curves") / "curves.parquet"
     write_curves(path, rows_of(), SPACE)
-    return read_curves(path, "val_accuracy")
+    return path
+
+
+@pytest.fixture(scope="module")
+def curves(curves_file):
+    return read_curves(curves_file, "val_accuracy")
 
 
 def spec_of(**changes):
@@ -166,3 +174,27 @@ def test_tpe_comes_closer_than_chance_in_the_same_time(curves):
         for kind in ("tpe", "random")
     }
     assert best["tpe"] >= best["random"]
+
+
+def test_the_command_tells_of_each_number_of_workers(curves, curves_file):
+    arguments = [
+        *("sweep", "simulate", str(curves_file), "--workers", "1,10", "--seeds", "1", "--startup", "0"),
+        *(
+            "--trial",
+            "0",
+            "--checkpoint",
+            "0",
+            "--set",
+            "scheduler.kind=none",
+            "--set",
+            "scheduler.max_epochs=9",
+        ),
+        *("--set", "searcher.kind=random", "--set", "max_trials=20"),
+    ]
+    told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert [(row["workers"], row["trials"], row["epochs"]) for row in told] == [(1, 20, 180), (10, 20, 180)]
+    assert [row["seconds"] for row in told] == pytest.approx([1800, 180])
+    expected = simulate(spec_of(scheduler={"kind": "none", "max_epochs": 9}, max_trials=20), curves, 10, FREE)
+    assert told[1]["best"] == expected.best and told[1]["ended"] == expected.ended == "max_trials"
+    printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert printed.exit_code == 0 and "medians of 1, times in virtual seconds" in printed.stdout

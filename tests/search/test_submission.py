@@ -6,13 +6,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import yaml
+from rich.text import Text
+from typer.testing import CliRunner
 
-from fer_ray.search import load_result
+from fer_ray.cli.app import app
+from fer_ray.errors import ClusterError
+from fer_ray.search import SweepSpec, load_result, resume
+from fer_ray.search.folder import SweepFolder
 
 pytestmark = pytest.mark.ray
 
@@ -23,24 +29,34 @@ class Submitter:
     def __init__(self, sweeps, nodes, folder) -> None:
         self.sweeps, self.nodes, self.folder = sweeps, nodes, folder
 
+    def command(self, command: str, *arguments: str) -> dict[str, Any]:
+        """How it is called."""
+        called = [sys.executable, "-m", "fer_ray", "sweep", command, *arguments]
+        return {
+            "args": [*called, "--address", self.nodes.dashboard],
+            "cwd": self.folder,
+            # Of a cluster that is gone: what is given goes before it.
+            "env": {**self.sweeps.environment, "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1"},
+            "text": True,
+        }
+
     def call(self, command: str, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "fer_ray",
-                "sweep",
-                command,
-                *arguments,
-                "--address",
-                self.nodes.dashboard,
-            ],
-            cwd=self.folder,
-            env=self.sweeps.environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
+        return subprocess.run(**self.command(command, *arguments), capture_output=True, timeout=200)
+
+    @contextmanager
+    def watching(self, name: str) -> Iterator[Callable[[], str]]:
+        """Watches on a terminal of 24 lines until the sweep ends by itself; gives what has been shown."""
+        called, output = self.command("watch", name), self.folder / "watch.txt"
+        called["env"] |= {"FORCE_COLOR": "1", "COLUMNS": "80", "LINES": "24"}
+        with (
+            output.open("w") as file,
+            subprocess.Popen(**called, stdout=file, stderr=subprocess.STDOUT) as process,
+        ):
+            try:
+                yield lambda: Text.from_ansi(output.read_text()).plain
+                assert process.wait(200) == 0, output.read_text()
+            finally:
+                process.kill()
 
     def json(self, command: str, *arguments: str) -> Any:
         done = self.call(command, *arguments, "--json")
@@ -125,16 +141,19 @@ def sweep_file(tmp_path, faces):
 def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter, sweep_file, tmp_path):
     first = submitter.json("submit", sweep_file())
     assert first["id"] == "faces-1" and first["folder"] == str(tmp_path / "sweeps" / "faces")
-    assert submitter.json("submit", sweep_file())["id"] == "faces-1"
-
     path = tmp_path / "sweeps" / "faces"
-    submitter.wait_for(lambda: path.exists() and len(load_result(path).epochs) >= 6)
-    workers = [actor for actor in submitter.actors() if actor["actorClass"] == "TrialWorker"]
-    assert workers and all(
-        re.fullmatch(r"TrialWorker\(faces, from trial \d\)", one["reprName"]) for one in workers
-    )
-    stopped = submitter.json("stop", "faces")
-    assert stopped["state"] == "STOPPED"
+    # From before there is a folder on.
+    with submitter.watching("faces") as shown:
+        assert submitter.json("submit", sweep_file())["id"] == "faces-1"
+        submitter.wait_for(lambda: path.exists() and len(load_result(path).epochs) >= 6)
+        workers = [actor for actor in submitter.actors() if actor["actorClass"] == "TrialWorker"]
+        assert workers and all(
+            re.fullmatch(r"TrialWorker\(faces, from trial \d\)", one["reprName"]) for one in workers
+        )
+        submitter.wait_for(lambda: "Workers" in shown())
+        stopped = submitter.json("stop", "faces")
+        assert stopped["state"] == "STOPPED"
+    assert "Sweep faces: interrupted" in shown()
     before = load_result(path)
     assert before.outcome.ended == "interrupted"
 
@@ -142,7 +161,10 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter,
     assert refused.returncode == 1 and "seed: must stay as it was" in refused.stdout
     assert "Traceback" not in refused.stdout + refused.stderr
 
-    done = submitter.call("submit", sweep_file(max_trials=7), "--attach")
+    assert submitter.json("submit", sweep_file(max_trials=7))["id"] == "faces-3"
+    with submitter.watching("faces") as shown:
+        done = submitter.call("submit", sweep_file(max_trials=7), "--attach")
+    assert "Sweep faces: max_trials" in shown()
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"fer-ray sweep attach faces --address {submitter.nodes.dashboard}" in done.stdout
     assert "Ended by max_trials" in done.stdout
@@ -159,6 +181,7 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter,
         ("faces-2", "FAILED"),
         ("faces-1", "STOPPED"),
     ]
+    assert "Sweep faces: max_trials" in submitter.call("watch", "faces").stdout
     unknown = submitter.call("logs", "nobody")
     assert unknown.returncode == 1
     assert unknown.stderr.startswith("Error: sweep: must be the name of one that was submitted")
@@ -171,3 +194,30 @@ def test_where_no_cluster_answers_there_is_one_error(sweep_file, tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Ray cluster 127.0.0.1:1: must answer.")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "submit"])
+@pytest.mark.parametrize(
+    ("flag", "in_file", "meant"),
+    [([], None, 3), ([], "127.0.0.1:2", 2), (["--address", "127.0.0.1:1"], "127.0.0.1:2", 1)],
+)
+def test_an_address_is_the_options_then_the_files_then_the_environments(
+    sweep_file, tmp_path, monkeypatch, command, flag, in_file, meant
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:3")
+    done = CliRunner().invoke(app, ["sweep", command, sweep_file(address=in_file), *flag])
+    assert isinstance(done.exception, ClusterError)
+    assert str(done.exception).startswith(f"Ray cluster 127.0.0.1:{meant}: must answer.")
+
+
+def test_the_environments_address_is_not_kept_with_a_sweep(sweep_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec = SweepSpec.from_yaml(sweep_file())
+    folder = SweepFolder.create(spec)
+    for port in (2, 3):
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        with pytest.raises(ClusterError, match=f"127.0.0.1:{port}: must answer"):
+            resume(folder.path)
+    assert folder.spec().address is None

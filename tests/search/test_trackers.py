@@ -17,8 +17,14 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.trial import TrialState
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
 from wandb.proto.wandb_internal_pb2 import Record
 
 from fer_ray.errors import ConfigError
@@ -104,8 +110,48 @@ def test_tensorboard_has_every_epoch_and_each_trial_once(tracked):
             assert_tracked([(each.step, each.value) for each in trial.Scalars(metric)], epochs, metric)
         (best,) = trial.Scalars("best/val_accuracy")
         assert best.value == pytest.approx(row["value"], rel=1e-6)
-        shown = hyperparameters(trial)
-        assert (shown["units"], shown["state"]) == (row["hp.units"], row["state"])
+        assert hyperparameters(trial)["units"] == row["hp.units"]
+        (state,) = trial.Tensors("state/text_summary")
+        assert state.tensor_proto.string_val == [row["state"].encode()]
+
+
+def hparams_page(folder: Path) -> dict[str, tuple[set[str], set[str], int]]:
+    """What TensorBoard's page has of each run: hyperparameters, metrics, status."""
+    events = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()
+    context = Context(TBContext(data_provider=MultiplexerDataProvider(events, str(folder))))
+    request = api_pb2.ListSessionGroupsRequest(
+        slice_size=10, allowed_statuses=api_pb2.Status.values(), include_metrics=True
+    )
+    page = Handler(RequestContext(), context, "", request).run()
+    return {
+        group.sessions[0].name: (
+            set(group.hparams),
+            {metric.name.tag for metric in group.metric_values},
+            group.sessions[0].status,
+        )
+        for group in page.session_groups
+    }
+
+
+def test_tensorboards_page_of_hyperparameters_has_trials_from_their_beginning_on(tmp_path):
+    tracker = TensorBoard(tmp_path, "val_accuracy")
+    sgd, adam = {"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "adam", "amsgrad": True}
+    for trial, values in enumerate((sgd, adam, adam)):
+        tracker.begin(trial, values)
+    tracker.epoch(1, 1, {"val_accuracy": 0.1})
+    running = (set(sgd), set(), api_pb2.STATUS_UNKNOWN)
+    training = (set(adam), {"val_accuracy"}, api_pb2.STATUS_UNKNOWN)
+    until = time.monotonic() + 60
+    while (page := hparams_page(tmp_path)).get("trial-00001") != training or len(page) < 3:
+        assert time.monotonic() < until, page
+    assert page["trial-00000"] == running
+    tracker.end(1, adam, TrialState.PRUNED, 0.1)
+    tracker.end(2, adam, TrialState.FAIL, None)
+    assert hparams_page(tmp_path) == {
+        "trial-00000": running,
+        "trial-00001": (set(adam), {"val_accuracy", "best/val_accuracy"}, api_pb2.STATUS_SUCCESS),
+        "trial-00002": (set(adam), set(), api_pb2.STATUS_FAILURE),
+    }
 
 
 def test_tensorboard_loses_nothing_of_a_trial_that_goes_on_and_ends_at_once(tmp_path):
