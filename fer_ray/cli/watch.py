@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from fer_ray.search.overview import TrialView
 
 _BARS = "▁▂▃▄▅▆▇█"
-_ORDER = ("running", "paused", "waiting", "finished", "stopped", "failed", "infeasible")
+_ORDER = (
+    "running",
+    "paused",
+    "waiting",
+    "finished",
+    "stopped",
+    "failed",
+    "infeasible",
+    "duplicate",
+    "cut short",
+)
 
 
 def watch(

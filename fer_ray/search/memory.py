@@ -100,6 +100,7 @@ class SweepMemory:
         self._waiting: list[Proposal] = []
         self._proposals: dict[int, Proposal] = {}
         self.failures: Counter[FailureKind] = Counter()
+        self._failed: set[int] = set()
         self.ends: Counter[TrialState] = Counter()
         self._checkpoints = BestCheckpoints(spec, self.history)
         self.sampler = Proposals(spec, space, self.study, storage, self._paused)
@@ -349,7 +350,20 @@ class SweepMemory:
         if number in self._proposals:
             self.failures[kind] += 1
         self.rungs.pass_over(number)
+        self._failed.add(number)
         self._checkpoints.delete(number)
+
+    def best_so_far(self) -> tuple[int | None, float | None]:
+        """Number and value of the best trial, running ones included and failed ones not; None before any epoch."""
+        number, value = None, None
+        for candidate, seen in sorted(self.progressed.items()):
+            if (
+                candidate not in self._failed
+                and seen.best is not None
+                and self.objective.better(seen.best, value)
+            ):
+                number, value = candidate, seen.best
+        return number, value
 
     def _paused(self) -> set[int]:
         waiting = {proposal.number for proposal in self._waiting}
@@ -382,6 +396,7 @@ class SweepMemory:
             del self._proposals[trial.number]
         elif failure is not None:
             self.failures[FailureKind(failure)] += 1
+            self._failed.add(trial.number)
         elif "best_value" in trial.user_attrs:
             self.ends[trial.state] += 1
             self._checkpoints.ended(trial.number)

@@ -21,7 +21,7 @@ from fer_ray.search.live import Live, Work, read_live
 from fer_ray.search.rows import epoch_rows, study_trials
 from fer_ray.search.rungs import Decision
 from fer_ray.search.storage import open_storage
-from fer_ray.search.study import FailureKind
+from fer_ray.search.study import UNCOUNTED
 
 _ENDED = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 
@@ -33,7 +33,7 @@ class TrialView:
     Args:
         number: Optuna's.
         state: ``running``, ``waiting`` (for a worker, or for the sweep to be resumed), ``paused``, ``finished``,
-            ``stopped``, ``failed`` or ``infeasible``.
+            ``stopped``, ``failed``, or why it does not count: ``infeasible``, ``duplicate`` or ``cut short``.
         values: The primary objective after each epoch; NaN where an epoch had none.
         best: The best of them; None before any.
         worker: That trained it last; None before its first epoch.
@@ -194,8 +194,8 @@ def watched_folder(sweep: str, address: str | None = None) -> Path:
 
 
 def _state(trial: FrozenTrial, history: History, at_work: set[int]) -> str:
-    if trial.user_attrs.get("failure") == FailureKind.INFEASIBLE:
-        return "infeasible"
+    if (failure := trial.user_attrs.get("failure")) in UNCOUNTED:
+        return str(failure)
     if trial.state in _ENDED:
         return _ENDED[trial.state]
     if history.of(trial.number).decision is Decision.PAUSE:

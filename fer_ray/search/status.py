@@ -117,7 +117,7 @@ class StatusWatcher(Callback):
         failures, ends = self.memory.failures, self.memory.ends
         running = min(self.memory.running, len(self._at_work))
         elapsed = time.monotonic() - self.started
-        number, value = self._best()
+        number, value = self.memory.best_so_far()
         return SweepStatus(
             running=running,
             waiting=self.memory.running - running,
@@ -153,14 +153,6 @@ class StatusWatcher(Callback):
         ended = self.memory.closed + self.memory.paused
         left = self.memory.spec.max_trials - ended
         return self.memory.budget.seconds_to_go(elapsed, ended - self.ended_before, left, self.epochs)
-
-    def _best(self) -> tuple[int | None, float | None]:
-        """Of all trials, running ones too."""
-        number, value = None, None
-        for candidate, seen in sorted(self.memory.progressed.items()):
-            if seen.best is not None and self.memory.objective.better(seen.best, value):
-                number, value = candidate, seen.best
-        return number, value
 
 
 def _actor(trial: Any) -> str:

@@ -157,6 +157,17 @@ def test_a_failure_after_some_epochs_keeps_their_number(spec):
     assert stored(memory, number).user_attrs["epochs"] == 2
 
 
+def test_a_failed_trial_is_not_the_best_so_far_in_this_run_and_the_next(spec):
+    memory = open_memory(spec())
+    assert memory.best_so_far() == (None, None)
+    good, broken = memory.propose().number, memory.propose().number
+    train(memory, good, [0.1])
+    train(memory, broken, [0.9])
+    assert memory.best_so_far() == (broken, 0.9)
+    memory.close(broken, "broke")
+    assert memory.best_so_far() == open_memory(spec()).best_so_far() == (good, 0.1)
+
+
 def test_a_trial_without_an_epoch_has_failed(spec):
     memory = open_memory(spec())
     number = memory.propose().number
