@@ -4,10 +4,11 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fer_ray.errors import ClusterError
@@ -23,8 +24,11 @@ _LOST_HEAD = {"RAY_gcs_server_request_timeout_seconds": "20", "RAY_gcs_rpc_serve
 _replaced: dict[str, str | None] = {}
 
 
-def start_ray() -> None:
+def start_ray(metadata: Mapping[str, str] = MappingProxyType({})) -> None:
     """Starts a local cluster with dashboard and token authentication; it ends with `ray.shutdown`.
+
+    Args:
+        metadata: Of this process's job, for the dashboard.
 
     Raises:
         ClusterError: If it does not start.
@@ -39,14 +43,13 @@ def start_ray() -> None:
             address="local",
             include_dashboard=True,
             dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
+            **_options(metadata),
         )
     except Exception as error:  # Ray has no common class for what a start can meet
         raise ClusterError("local Ray cluster", "must start", first_line(error)) from error
 
 
-def connect_ray(address: str | None) -> None:
+def connect_ray(address: str | None, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
     """Connects to a running cluster.
 
     Where `fer-ray cluster up` started it on this machine, its token is used.
@@ -54,6 +57,7 @@ def connect_ray(address: str | None) -> None:
     Args:
         address: Of its head, host:port, or ``auto``: the cluster that `fer-ray cluster up` started on this machine,
             else the one that Ray finds.
+        metadata: Of this process's job, for the dashboard.
 
     Raises:
         ClusterError: If it does not answer.
@@ -65,13 +69,23 @@ def connect_ray(address: str | None) -> None:
     _require_listener(address)
     _outlive_head()
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, **_options(metadata))
     except Exception as error:  # Ray has no common class for what a connection can meet
         remedy = (
             "Start one, or give the address of its head. If it wants a token, set RAY_AUTH_MODE=token and "
             "RAY_AUTH_TOKEN_PATH to the file that holds it"
         )
         raise ClusterError(f"Ray cluster {address}", "must answer", first_line(error), remedy) from error
+
+
+def _options(metadata: Mapping[str, str]) -> dict[str, Any]:
+    from ray.job_config import JobConfig
+
+    return {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "job_config": JobConfig(metadata=dict(metadata)),
+    }
 
 
 def connect_jobs(address: str | None) -> Any:

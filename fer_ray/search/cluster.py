@@ -2,8 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from fer_ray.errors import ClusterError, SweepError
 from fer_ray.ray_connection import (
@@ -21,13 +22,14 @@ _SECONDS_TO_ANSWER = 20
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None, metadata: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
     """Connects for the time of a sweep.
 
     A connection that is there already is used and left alone. A local cluster is stopped afterwards.
 
     Args:
         address: As in a sweep file.
+        metadata: Of the job that the cluster takes this process for.
 
     Raises:
         ClusterError: If the cluster cannot be started or reached, if this process is connected to another one, or
@@ -38,7 +40,7 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    start_ray() if address == "local" else connect_ray(address)
+    start_ray(metadata) if address == "local" else connect_ray(address, metadata)
     head = head_address()
     try:
         yield

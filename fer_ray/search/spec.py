@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from fer_ray import __version__
 from fer_ray.errors import ConfigError
 from fer_ray.filesystems import has_credentials, without_secrets
 from fer_ray.objective import LATENCY, MODEL_MEASURES, Objective
@@ -145,6 +146,11 @@ class SweepSpec(Section):
     def to_yaml(self) -> str:
         """The resolved sweep file: every key, defaults too."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the dashboard says of a job that drives the sweep."""
+        return {"sweep": self.name, "folder": str(self.path.absolute()), "fer_ray": __version__}
 
     def masked(self) -> Self:
         """Without passwords and keys, to be shown and passed on."""

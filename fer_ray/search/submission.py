@@ -84,8 +84,9 @@ def submit(spec: SweepSpec, address: str | None = None) -> Job:
             rule = f"must not be the name of another sweep that is being run, in {alive.folder}"
             raise SweepError("name", rule, spec.name, "Take another name, or stop that sweep")
         return alive
-    # Not their count: Ray forgets jobs, and an id that is taken would be refused.
-    last = max((int(job.id.rpartition("-")[2]) for job in earlier), default=0)
+    # Not their count: Ray forgets jobs, and an id that is taken would be refused. Others may have submitted some.
+    numbers = (job.id.rpartition("-")[2] for job in earlier)
+    last = max((int(number) for number in numbers if number.isdecimal()), default=0)
     job_id = f"{spec.name}-{last + 1}"
     with _bundle(spec) as bundle, _answering(address):
         _submit(
@@ -97,7 +98,7 @@ def submit(spec: SweepSpec, address: str | None = None) -> Job:
                 "py_modules": [str(Path(fer_ray.__file__).parent)],
                 "env_vars": _STOP,
             },
-            metadata={"sweep": spec.name, "folder": str(spec.path), "fer_ray": fer_ray.__version__},
+            metadata=spec.metadata,
         )
     return find_job(spec.name, address)
 
@@ -219,7 +220,9 @@ def _submit(client: Any, **job: Any) -> None:
 
 
 def _jobs_of(client: Any) -> list[Job]:
-    found = [details for details in client.list_jobs() if "sweep" in (details.metadata or {})]
+    """Drivers that were called by hand have the metadata too, and no id by which they could be followed."""
+    all_of = client.list_jobs()
+    found = [one for one in all_of if one.submission_id and "sweep" in (one.metadata or {})]
     found.sort(key=lambda details: details.start_time or 0, reverse=True)
     return [
         Job(

@@ -163,7 +163,7 @@ def _drive(
     # Asked first, so that a database that does not answer costs no minute of training.
     storage = open_storage(spec)
     # In this order, since Ray sets signal handlers of its own when it connects.
-    with connected(spec.address), ended_like_ctrl_c():
+    with connected(spec.address, spec.metadata), ended_like_ctrl_c():
         _search(folder, spec, data, storage, watch, progress)
     publish(folder, spec)
 

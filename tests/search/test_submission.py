@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from fer_ray.cli.app import app
+from fer_ray.data.synthetic import write_synthetic
 from fer_ray.errors import ClusterError
+from fer_ray.results import load
 from fer_ray.search import SweepSpec, load_result, resume
 from fer_ray.search.folder import SweepFolder
 
@@ -63,14 +66,28 @@ class Submitter:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def run_by_hand(self, sweep_file: str) -> subprocess.CompletedProcess:
+        """Drives a sweep on the cluster from here."""
+        run = [sys.executable, "-m", "fer_ray", "sweep", "run", sweep_file, "--address", self.nodes.address]
+        return subprocess.run(
+            run, cwd=self.folder, env=self.sweeps.environment, text=True, capture_output=True, timeout=200
+        )
+
     def actors(self) -> list[dict[str, Any]]:
         """What the dashboard's page of actors shows."""
+        return list(self._asked("logical/actors")["data"]["actors"].values())
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """What the dashboard's page of jobs shows."""
+        return self._asked("api/jobs/")
+
+    def _asked(self, page: str) -> Any:
         token = self.sweeps.environment["RAY_AUTH_TOKEN"]
         request = urllib.request.Request(
-            f"{self.nodes.dashboard}/logical/actors", headers={"Authorization": f"Bearer {token}"}
+            f"{self.nodes.dashboard}/{page}", headers={"Authorization": f"Bearer {token}"}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return list(json.load(answer)["data"]["actors"].values())
+            return json.load(answer)
 
     def wait_for(self, condition: Callable[[], Any]) -> None:
         for _ in range(240):
@@ -84,7 +101,7 @@ class Submitter:
 
 
 @pytest.fixture
-def submitter(nodes, sweeps, tmp_path):
+def submitter(credentials, nodes, sweeps, tmp_path):
     nodes.start_head(1, dashboard=True)
     nodes.start_node(1)
     return Submitter(sweeps, nodes, tmp_path)
@@ -138,7 +155,13 @@ def sweep_file(tmp_path, faces):
     return write
 
 
-def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter, sweep_file, tmp_path):
+def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(
+    submitter, sweep_file, bucket, tmp_path
+):
+    """Its data come from an object store, and its results go there."""
+    write_synthetic(bucket("faces"), images=200, size=16)
+    places = {"data": bucket("faces"), "publish": bucket("sweeps")}
+    sweep_file = partial(sweep_file, **places)
     first = submitter.json("submit", sweep_file())
     assert first["id"] == "faces-1" and first["folder"] == str(tmp_path / "sweeps" / "faces")
     path = tmp_path / "sweeps" / "faces"
@@ -182,6 +205,15 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(submitter,
         ("faces-1", "STOPPED"),
     ]
     assert "Sweep faces: max_trials" in submitter.call("watch", "faces").stdout
+    assert "Ended by max_trials" in submitter.call("logs", "faces").stdout
+    assert len(load(bucket("sweeps/faces")).trials) == 7
+
+    by_hand = sweep_file(name="by-hand", max_trials=1, scheduler={"kind": "none", "max_epochs": 1})
+    assert submitter.run_by_hand(by_hand).returncode == 0
+    (job,) = [job for job in submitter.jobs() if job["type"] == "DRIVER" and job["metadata"].get("sweep")]
+    assert job["metadata"]["sweep"] == "by-hand"
+    assert job["metadata"]["folder"] == str(tmp_path / "sweeps" / "by-hand")
+    assert submitter.json("status") == listed
     unknown = submitter.call("logs", "nobody")
     assert unknown.returncode == 1
     assert unknown.stderr.startswith("Error: sweep: must be the name of one that was submitted")
