@@ -1,6 +1,8 @@
 # make demo            find, register, serve and query a model on drawn faces, in minutes
 # make demo DATA=PATH  the same on your own: fer2013.csv or a folder of class folders
-# make test            run the tests; `make test PYTEST_ARGS="-m 'not ray'"` leaves out what starts clusters
+# make test            run the tests: test-quick, then test-ray
+# make test-quick      run those that start no Ray cluster, several at a time
+# make test-ray        run those that start one, one after another
 # make test-slow       run those that take minutes each: heads and databases that die, exact pauses on a cluster
 # make check           formatting, lint, types, room order
 # make docs            build the documentation: site/index.html
@@ -11,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow check docs lock
+.PHONY: help env demo test test-quick test-ray test-slow check docs lock
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,8 +30,15 @@ env: $(VENV)/.installed
 demo: env
 	$(BIN)/fer-ray demo $(if $(DATA),--data "$(DATA)")
 
-test: env
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+test: test-quick test-ray
+
+# More at a time would need gigabytes each: they import TensorFlow.
+test-quick: env
+	$(BIN)/python -m pytest -m "not slow and not ray" -n auto --maxprocesses 4 $(PYTEST_ARGS)
+
+# They have all cores, and what a machine has once: HAProxy, ports of Ray's.
+test-ray: env
+	$(BIN)/python -m pytest -m "not slow and ray" $(PYTEST_ARGS)
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
