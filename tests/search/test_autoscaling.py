@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 
 def waiting(nodes) -> str:
@@ -16,6 +16,7 @@ def waiting(nodes) -> str:
     return done.stdout.partition("Demands:")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second_version", ["0", "1"])
 def test_a_sweep_waits_for_the_nodes_that_an_autoscaler_adds(nodes, sweeps, second_version):
     worker = {"CPU": 1, "object_store_memory": 100 * 2**20}
@@ -36,6 +37,7 @@ def test_what_no_node_can_hold_is_refused_where_nothing_adds_nodes(nodes, sweeps
     assert not sweep.path.exists()
 
 
+@pytest.mark.slow
 def test_the_second_version_is_asked_whether_it_can_add_what_is_wanted(nodes, sweeps):
     worker = {"CPU": 1, "object_store_memory": 100 * 2**20}
     nodes.start_head(0, grows=worker, RAY_enable_autoscaler_v2="1")
