@@ -76,6 +76,7 @@ def test_a_trial_that_takes_too_much_memory_fails_alone(short_of_memory, sweeps)
     assert "running low on memory" in trials.reason[0]
 
 
+@pytest.mark.slow
 def test_a_worker_that_runs_out_of_memory_after_its_trial_loses_none(short_of_memory, sweeps):
     """Tune resets it meanwhile, or has given it the next trial already, which then uses up a retry."""
     space = hungry("on_train_end", times=2)

@@ -126,6 +126,7 @@ def test_a_name_that_is_taken_is_refused(sweep, ray_cluster):
     assert os.listdir(spec.folder) == ["sweep"]
 
 
+@pytest.mark.slow
 def test_what_hangs_in_the_probe_ends_the_plan(sweep, ray_cluster, plain_space, tmp_path):
     """The defaults are tried in discovery; 60 units are trained in the probe only."""
     text = plain_space.read_text()

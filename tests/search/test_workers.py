@@ -184,7 +184,7 @@ def test_without_room_for_checkpoints_the_sweep_ends_and_can_be_resumed(sweep, r
     assert set(result.trials.to_pandas().state) == {"COMPLETE", "PRUNED"}
 
 
-@pytest.mark.parametrize("brackets", [1, 2])
+@pytest.mark.parametrize("brackets", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_paused_trials_go_on_from_their_checkpoints(sweep, ray_cluster, brackets):
     scheduler = {"variant": "promotion", "eta": 2, "max_epochs": 4, "brackets": brackets}
     result = run(sweep(scheduler=scheduler, max_trials=8))
@@ -220,7 +220,11 @@ def test_the_median_rule_stops_trials_in_a_sweep(sweep, ray_cluster):
 
 
 @pytest.mark.parametrize(
-    ("where", "line"), [("build", "model = keras.Sequential(["), ("fit", "trouble = self.trouble if")]
+    ("where", "line"),
+    [
+        pytest.param("build", "model = keras.Sequential([", marks=pytest.mark.slow),
+        ("fit", "trouble = self.trouble if"),
+    ],
 )
 def test_a_space_that_hangs_while_it_is_discovered_ends_the_sweep(sweep, ray_cluster, tmp_path, where, line):
     spec = sweep(limits={"discovery": 40})
