@@ -162,7 +162,9 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(
     write_synthetic(bucket("faces"), images=200, size=16)
     places = {"data": bucket("faces"), "publish": bucket("sweeps")}
     sweep_file = partial(sweep_file, **places)
-    first = submitter.json("submit", sweep_file())
+    submitted = submitter.call("submit", sweep_file(), "--json")
+    first = json.loads(submitted.stdout)
+    assert "Uploading" not in submitted.stderr
     assert first["id"] == "faces-1" and first["folder"] == str(tmp_path / "sweeps" / "faces")
     path = tmp_path / "sweeps" / "faces"
     # From before there is a folder on.
