@@ -108,8 +108,9 @@ def connect_jobs(address: str | None) -> Any:
     address = own.dashboard_url if own else address
     from ray.job_submission import JobSubmissionClient
 
-    # They tell of each package that is uploaded, and of each connection that is closed; the SDK sets its own level.
-    for name in ("ray.dashboard", "ray.dashboard.modules.dashboard_sdk", "ray._private"):
+    # They tell of each package that is uploaded, and of each connection that is closed; modules of the SDK set levels of their own.
+    sdk = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
+    for name in ("ray.dashboard", *sdk, "ray._private"):
         logging.getLogger(name).setLevel(logging.ERROR)
     _require_listener((address or "").removeprefix("http://").removeprefix("https://").partition("/")[0])
     try:

@@ -192,7 +192,7 @@ def test_a_submitted_sweep_is_one_sweep_however_often_it_is_submitted(
     assert "Sweep faces: max_trials" in shown()
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"fer-ray sweep attach faces --address {submitter.nodes.dashboard}" in done.stdout
-    assert "Ended by max_trials" in done.stdout
+    assert "Ended by max_trials" in done.stdout and "WebSocket" not in done.stderr
     result = load_result(path)
     assert len(result.trials) == 7 and len(result.epochs) == 42
     assert result.epochs.slice(0, 0).schema == before.epochs.schema
