@@ -108,7 +108,7 @@ def connect_jobs(address: str | None) -> Any:
     address = own.dashboard_url if own else address
     from ray.job_submission import JobSubmissionClient
 
-    # They tell of each package that is uploaded, and of each connection that is closed; modules of the SDK set levels of their own.
+    # They tell of each package that is uploaded and each connection that is closed; the SDK sets levels of its own.
     sdk = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
     for name in ("ray.dashboard", *sdk, "ray._private"):
         logging.getLogger(name).setLevel(logging.ERROR)
