@@ -116,7 +116,7 @@ def test_a_person_clicks_through(opened, finished):
     assert [int(cell) for cell in cells] == sorted(trials.epochs, reverse=True)
 
     page.locator(".copy").first.click()
-    assert page.locator(".copy").first.inner_text() in ("Copied", "Selected")
+    page.wait_for_function("['Copied', 'Selected'].includes(document.querySelector('.copy').innerText)")
 
 
 def test_the_tables_on_the_page_are_the_sweeps(opened, finished):
@@ -162,7 +162,12 @@ def test_it_follows_the_dark(opened):
     assert ticks.evaluate(colour_of) == dark
     page.locator("#theme").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert ticks.evaluate(colour_of) == page.evaluate(ink) != dark
+    light = page.evaluate(ink)
+    assert light != dark
+    page.wait_for_function(
+        "(ink) => getComputedStyle(document.querySelector('#best-over-time .xtick text')).fill === ink",
+        arg=light,
+    )
 
 
 def test_it_can_be_printed(opened):
