@@ -14,7 +14,7 @@ from fer_ray.errors import DataError
 
 #: A CSV file's numbers are FER2013's, unless a label map names any.
 _CODE = CODES["fer2013"]
-#: FER+'s majorities agree with about two thirds of FER2013's labels; with those of other rows, with a fifth.
+#: Votes of other rows agree by chance: with a sixth of FER2013's labels, as its classes are distributed.
 _LEAST_AGREEMENT = 0.5
 #: The file has this line above its rows.
 _HEADER_LINES = 1

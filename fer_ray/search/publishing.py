@@ -1,5 +1,8 @@
 """Copies a sweep's results to where others read them, such as a bucket: `fer_ray.results.load` reads them there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pyarrow
 
 from fer_ray.errors import SweepError
@@ -30,11 +33,9 @@ def check_publishing(spec: SweepSpec, *, new: bool) -> None:
     if spec.publish is None:
         return
     files = _open(spec)
-    try:
+    with _one_error(files, "must be writable"):
         taken = new and files.exists([f"{spec.name}/{TRIALS_FILE}"])[0]
         files.try_writing(spec.name)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise SweepError(f"publish {files.where}", "must be writable", _reason(error)) from error
     if taken:
         remedy = "Take another name, or delete that sweep with `fer-ray sweep delete --published`"
         raise SweepError(f"publish {files.where}", "must not have results of that name", spec.name, remedy)
@@ -54,15 +55,12 @@ def publish(folder: SweepFolder, spec: SweepSpec) -> None:
         return
     files = _open(spec)
     found = sorted(path for path in folder.path.iterdir() if path.is_file())
-    try:
+    remedy = f"They lie in {folder.path}; `fer-ray sweep resume {folder.path}` publishes them"
+    with _one_error(files, "must take the sweep's results", remedy):
         for path in found:
             if path.name not in _LEFT and not path.name.startswith("."):
                 files.upload(path, f"{spec.name}/{path.name}")
         files.write(f"{spec.name}/{folder.spec_file.name}", spec.masked().to_yaml().encode())
-    except (OSError, pyarrow.ArrowException) as error:
-        remedy = f"They lie in {folder.path}; `fer-ray sweep resume {folder.path}` publishes them"
-        rule = "must take the sweep's results"
-        raise SweepError(f"publish {files.where}", rule, _reason(error), remedy) from error
 
 
 def unpublish(spec: SweepSpec) -> None:
@@ -77,15 +75,19 @@ def unpublish(spec: SweepSpec) -> None:
     if spec.publish is None:
         return
     files = _open(spec)
-    try:
+    with _one_error(files, "must let results be deleted"):
         files.remove_folder(spec.name)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise SweepError(f"publish {files.where}", "must let results be deleted", _reason(error)) from error
 
 
 def _open(spec: SweepSpec) -> FileStore:
     return FileStore.open(spec.publish or "", "publish", SweepError)
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+@contextmanager
+def _one_error(files: FileStore, rule: str, remedy: str = "") -> Iterator[None]:
+    """Turns what a filesystem raises into one error."""
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SweepError(f"publish {files.where}", rule, reason, remedy) from error
